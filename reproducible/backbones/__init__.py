@@ -1,0 +1,1 @@
+"""Backbones: one interface over pretrained convolutional networks."""

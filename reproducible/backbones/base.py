@@ -1,0 +1,80 @@
+"""The one interface of all backbones: named stages, splits between them, preprocessing that belongs to the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from reproducible.resources import UserError, nearest_name
+
+
+class Backbone(nn.Module):
+    """A convolutional trunk as an ordered chain of named stages (page: benchmark and protocol).
+
+    Attributes:
+        stages: the stages in order, by the names of the papers (pool3, 4b, 4e, pool4, 5b for GoogLeNet).
+        channels: number of channels that each stage puts out.
+        mean: what ``preprocess`` subtracts, in the channel order of the network, on the scale 0 to 255.
+        bgr: whether the network wants blue first.
+    """
+
+    def __init__(self, stages: Mapping[str, nn.Module], channels: Mapping[str, int], mean: Iterable[float], bgr: bool) -> None:
+        super().__init__()
+        self.stages = nn.ModuleDict(stages)
+        self.channels = dict(channels)
+        self.bgr = bgr
+        self.register_buffer("mean", torch.tensor(tuple(mean)).view(1, 3, 1, 1), persistent=False)
+
+    @property
+    def last(self) -> str:
+        """Name of the last stage."""
+        return next(reversed(self.channels))
+
+    def preprocess(self, images: Tensor) -> Tensor:
+        """Images (N, 3, H, W), RGB, 0 to 255, to the input that the network was trained on."""
+        return (images.flip(1) if self.bgr else images) - self.mean
+
+    def forward(self, images: Tensor, collect: tuple[str, ...] = ()) -> dict[str, Tensor]:
+        """Feature maps of the named stages.
+
+        Args:
+            images: RGB, 0 to 255, float, :math:`(N, 3, H, W)`.
+            collect: names of the stages wanted; empty: the last. Nothing behind the deepest one is computed.
+
+        Returns:
+            Map of each stage, :math:`(N, C, H', W')`, by name.
+
+        Raises:
+            UserError: if there is no such stage.
+        """
+        wanted = set(collect or (self.last,))
+        for name in wanted:
+            self._index(name)
+        x, maps = self.preprocess(images), {}
+        for name, stage in self.stages.items():
+            x = stage(x)
+            if name in wanted:
+                maps[name] = x
+                if len(maps) == len(wanted):
+                    break
+        return maps
+
+    def split_at(self, stage: str) -> tuple[nn.Sequential, nn.Sequential]:
+        """The chain cut behind ``stage``: head (which ends with it) and tail, sharing this module's parameters.
+
+        Both work on maps: the head takes the preprocessed input.
+
+        Raises:
+            UserError: if there is no such stage.
+        """
+        cut = self._index(stage) + 1
+        parts = list(self.stages.values())
+        return nn.Sequential(*parts[:cut]), nn.Sequential(*parts[cut:])
+
+    def _index(self, stage: str) -> int:
+        names = list(self.stages)
+        if stage not in names:
+            raise UserError(f"{type(self).__name__} has no stage {stage!r}.{nearest_name(stage, names)}")
+        return names.index(stage)

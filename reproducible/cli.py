@@ -1,0 +1,220 @@
+"""The ``reproducible`` command. Its help teaches: every verb says what it does, where its output goes and what comes next."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from reproducible import records
+from reproducible.resources import UserError, cache_dir, external_data, manifests
+from reproducible.studies import PROFILES, STUDIES, study
+from reproducible.studies.running import carry_out, default_workers, tune
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Attention for zero-shot image retrieval: reproduce, measure and judge. Start with `reproducible doctor`.",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Data sets: prepare the packed store, verify every image.")
+study_app = typer.Typer(no_args_is_help=True, help="Studies: list arms and costs, tune on validation classes, run.")
+record_app = typer.Typer(no_args_is_help=True, help="Records of finished runs: list, verify by rescoring.")
+app.add_typer(data_app, name="data")
+app.add_typer(study_app, name="study")
+app.add_typer(record_app, name="record")
+
+Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu, cuda, cuda:1, ...")]
+Workers = Annotated[int, typer.Option(help="Processes, one thread each; 0: one a core.")]
+Name = Annotated[str, typer.Argument(help="Which one; the list verb shows all.")]
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """Data sets that have a manifest, and where prepared ones are."""
+    from reproducible.data.manifest import load_manifest, manifest_names
+
+    for name in manifest_names():
+        typer.echo(f"{name:16} {load_manifest(name).title}")
+    typer.echo(f"Prepared stores are kept in {cache_dir() / 'stores'}.")
+
+
+@data_app.command("prepare")
+def data_prepare(name: Name = "groceries") -> None:
+    """Decode a data set once into a packed store; a second call only opens it."""
+    from reproducible.data.store import prepare
+
+    store = prepare(name)
+    typer.echo(f"{name}: {len(store.labels)} images ready, fingerprint {store.fingerprint[:16]}, in {cache_dir() / 'stores'}")
+
+
+@data_app.command("verify")
+def data_verify(name: Name = "groceries") -> None:
+    """Check every image of a data set against its manifest; names whatever is wrong. Exit status 1 if anything is."""
+    from reproducible.data.store import verify
+
+    report = verify(name)
+    typer.echo(str(report))
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def run(
+    arm: Annotated[str, typer.Argument(help="study/arm, for example baseline/u512.")],
+    draw: Annotated[int, typer.Option(help="Class draw.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of order, crops and initial values; -1: the number of the draw.")] = -1,
+    profile: Annotated[str, typer.Option(help="smoke (seconds) or standard.")] = "standard",
+    change: Annotated[list[str] | None, typer.Option("--set", help="Change a field, as in optimiser.lr=3e-5.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Train one arm once and print what came out. A finished run is not repeated, an interrupted one goes on."""
+    from reproducible.config import override
+    from reproducible.criteria import criteria_hash, load_claims
+    from reproducible.training.runner import execute
+
+    name, _, label = arm.partition("/")
+    config = study(name).config(label, draw, None if seed < 0 else seed, profile)
+    for text in change or []:
+        path, _, value = text.partition("=")
+        config = override(config, path, _literal(value))
+    record = execute(config, profile=profile, criteria=criteria_hash(load_claims(), name), device=device)
+    for key in ("untouched", "selected", "last"):
+        point = record[key].get("test", {})
+        step = f" step {record[key]['step']}" if "step" in record[key] else ""
+        typer.echo(f"{key:10} R@1 {point.get('recall_at_1', float('nan')):6.2f}  MAP@R {point.get('map_at_r', float('nan')):6.2f}{step}")
+    typer.echo(f"Record: {records.run_folder(record['digest']) / 'record.json'}")
+
+
+@study_app.command("list")
+def study_list() -> None:
+    """Studies with their arms, tiers, measured costs and how many records of each are there."""
+    for one in STUDIES.values():
+        found = [r["arm"] for r in records.load(one.name)]
+        typer.echo(f"{one.name}: {one.title}")
+        for arm in one.arms:
+            wanted = arm.draws + arm.extra_seeds
+            typer.echo(f"  {arm.name:24} tier {arm.tier}  {found.count(arm.name):2} of {wanted:2} records  {arm.minutes:4.0f} min a run")
+
+
+@study_app.command("tune")
+def study_tune(name: Name, device: Device = "auto", workers: Workers = 0) -> None:
+    """Run the trials of a study on the validation classes; its arms take the best candidate from their records."""
+    for record in tune(study(name), device=device, workers=workers or default_workers()):
+        best = max(point["validation"]["map_at_r"] for point in record["curve"])
+        typer.echo(f"{record['arm']:16} best validation MAP@R {best:.2f}")
+    typer.echo(f"Trials: {manifests() / 'records' / study(name).tuning_records}.jsonl")
+
+
+@study_app.command("run")
+def study_run(
+    name: Name,
+    profile: Annotated[str, typer.Option(help=", ".join(PROFILES))] = "standard",
+    tiers: Annotated[str, typer.Option(help="A, or AB to run what was declared as well.")] = "A",
+    device: Device = "auto",
+    workers: Workers = 0,
+) -> None:
+    """Run the arms of a study. What is finished is kept, so stop and start it as you like."""
+    if profile not in PROFILES:
+        raise UserError(f"There is no profile {profile!r}. Known: {', '.join(PROFILES)}.")
+    for record in carry_out(study(name), profile, tiers=tiers, device=device, workers=workers or default_workers()):
+        point = record["selected"]["test"]
+        typer.echo(
+            f"{record['arm']:24} draw {record['draw']} seed {record['seed']}  R@1 {point['recall_at_1']:6.2f} at step "
+            f"{record['selected']['step']}  ({record['environment']['seconds'] / 60:.1f} min)"
+        )
+    typer.echo(f"Records: {manifests() / 'records' / name}.jsonl" if profile == "standard" else f"Runs: {cache_dir() / 'runs'}")
+
+
+@record_app.command("list")
+def record_list() -> None:
+    """The committed record files and how many runs each holds."""
+    for path in sorted((manifests() / "records").glob("*.jsonl")):
+        typer.echo(f"{path.stem:24} {len(records.load(path.stem)):4} records  {path.stat().st_size / 1e6:.2f} MB")
+
+
+@record_app.command("verify")
+def record_verify(name: Annotated[str, typer.Argument(help="A study; empty: all.")] = "") -> None:
+    """Compute the metrics again from the stored neighbours and compare. Exit status 1 if any differs."""
+    wrong = checked = 0
+    for stem in [name] if name else [path.stem for path in sorted((manifests() / "records").glob("*.jsonl"))]:
+        for record in records.load(stem):
+            checked += "neighbours" in record["selected"]
+            for metric, (stated, found) in records.verify(record).items():
+                wrong += 1
+                typer.echo(f"{stem} {record['arm']} {record['digest']}: {metric} is stated as {stated}, rescored {found}")
+    typer.echo(f"{checked} records rescored, {wrong} metrics differ.")
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
+def verdicts(source: Annotated[str, typer.Option(help="DeML, VEM, DIABLO, SGML, Review or Cross-paper; empty: all.")] = "") -> None:
+    """The verdict on every claim, computed now from the committed records."""
+    from reproducible.claims import headline, verdict_table
+
+    table = verdict_table(source or None)
+    typer.echo(table.to_string(index=False, max_colwidth=60))
+    typer.echo(str(headline(table)))
+
+
+@app.command()
+def doctor() -> None:
+    """What this machine has and what will be used: versions, device, threads, shipped files, further data, records."""
+    import importlib.metadata as metadata
+
+    import torch
+
+    from reproducible.data.manifest import manifest_names
+    from reproducible.training.devices import choose_device, choose_precision
+
+    device = choose_device()
+    lines: dict[str, Any] = {"python": sys.version.split()[0]}
+    for package in ("reproducible", "torch", "torchvision", "numpy", "pillow", "faiss-cpu", "timm", "papermill", "jupyter-book"):
+        try:
+            lines[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            lines[package] = "not installed"
+    lines["device"] = f"{device} with {choose_precision(device)} trunks"
+    lines["cores, threads"] = f"{default_workers()}, {torch.get_num_threads()}"
+    lines["data sets"] = ", ".join(manifest_names())
+    lines["prepared stores and runs"] = cache_dir()
+    lines["records"] = manifests() / "records"
+    lines["further data"] = external_data() or "none (set REPRODUCIBLE_DATA to a folder that holds it)"
+    for name, value in lines.items():
+        typer.echo(f"{name:26} {value}")
+
+
+def _literal(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def guarded(command: Callable[[], Any]) -> int:
+    """Run a command; a problem that the user can mend is one line on stderr, an interruption says how to go on."""
+    try:
+        return command() or 0
+    except UserError as error:
+        print(f"reproducible: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\nStopped. The same command goes on where this one was; runs are in {cache_dir() / 'runs'}.", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if not hasattr(error, "show"):  # the command line's own errors, such as an unknown option, show themselves
+            raise
+        error.show()
+        return 2
+
+
+def main() -> None:
+    """Entry point of the ``reproducible`` command."""
+    logging.basicConfig(level=os.environ.get("REPRODUCIBLE_LOG", "WARNING"), format="%(message)s")
+    sys.exit(guarded(lambda: app(standalone_mode=False)))

@@ -1,0 +1,220 @@
+"""What to run: frozen dataclasses that resolve, validate and digest a run. Imports no torch.
+
+A run is named by its digest (design: the digest is the only key of a run): the SHA-256 of the resolved configuration, the
+fingerprint of the data, the hash of the weights it starts from and the behaviour version of every component it uses. Labels
+(study, arm) stay out of it, so that two studies that ask for the same computation share one run. A field that equals its
+default is left out as well: a field that is added later, with the old behaviour as its default, changes no digest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from reproducible.resources import UserError, nearest_name
+
+PRECISIONS = ("fp32", "bf16")
+SPLITS = ("half", "canonical")
+
+
+def _require(condition: bool, owner: object, name: str, rule: str) -> None:
+    if not condition:
+        raise UserError(f"{type(owner).__name__}.{name} must be {rule}, got {getattr(owner, name)!r}.")
+
+
+@dataclass(frozen=True)
+class Component:
+    """A registered part by name, with the keyword options its builder takes."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images, which classes, and how a batch is drawn from them (page: benchmark and protocol)."""
+
+    name: str = "groceries"
+    split: str = "half"
+    draw: int = 0
+    input_size: int = 112
+    crop: float = 0.875  # side of the training window and of the central test window, as a fraction of the stored side
+    classes_per_batch: int = 8  # P
+    images_per_class: int = 4  # K
+    limit_classes: int = 0  # 0: all; profile smoke keeps the first so many of each role
+    limit_images: int = 0  # 0: all; profile smoke keeps the first so many of each class and part
+
+    def __post_init__(self) -> None:
+        _require(self.split in SPLITS, self, "split", f"one of {', '.join(SPLITS)}")
+        _require(self.draw >= 0, self, "draw", "0 or more")
+        _require(self.input_size >= 32, self, "input_size", "at least 32 pixels")
+        _require(0 < self.crop <= 1, self, "crop", "above 0 and at most 1")
+        _require(self.classes_per_batch >= 2, self, "classes_per_batch", "at least 2 (negative pairs need two classes)")
+        _require(self.images_per_class >= 2, self, "images_per_class", "at least 2 (positive pairs need two images)")
+        _require(self.limit_classes >= 0, self, "limit_classes", "0 (all) or more")
+        _require(self.limit_images >= 0, self, "limit_images", "0 (all) or more")
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """Adam with coupled weight decay (none on biases) and a multiplier for the newly initialised layers."""
+
+    lr: float = 1e-4
+    head_multiplier: float = 1.0
+    weight_decay: float = 2e-4
+    decay_factor: float = 1.0  # the rate is multiplied by this ...
+    decay_every: int = 0  # ... every so many steps; 0: constant rate
+
+    def __post_init__(self) -> None:
+        _require(self.lr > 0, self, "lr", "positive")
+        _require(self.head_multiplier > 0, self, "head_multiplier", "positive")
+        _require(self.weight_decay >= 0, self, "weight_decay", "0 or more")
+        _require(0 < self.decay_factor <= 1, self, "decay_factor", "above 0 and at most 1")
+        _require(self.decay_every >= 0, self, "decay_every", "0 (constant) or more")
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """When validation, test and seen classes are looked at, in steps; 0 leaves a set out of the curve."""
+
+    every: int = 50
+    test_every: int = 0
+    seen_every: int = 0
+    seen_images: int = 8  # photographs a seen class and part, so that the seen curve stays cheap
+    test: bool = True  # False for tuning trials, which never look at the test classes
+    window: int = 3  # evaluations that the selection averages over
+
+    def __post_init__(self) -> None:
+        _require(self.every >= 1, self, "every", "at least 1 step")
+        for name in ("test_every", "seen_every"):
+            value = getattr(self, name)
+            _require(value >= 0 and value % self.every == 0, self, name, f"a multiple of every = {self.every}")
+        _require(self.test or self.test_every == 0, self, "test_every", "0 where test is off")
+        _require(self.window >= 1 and self.window % 2 == 1, self, "window", "odd")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One training run, complete: the same value gives the same result."""
+
+    study: str = ""
+    arm: str = ""
+    data: DataConfig = DataConfig()
+    backbone: Component = Component("bvlc_googlenet")
+    model: Component = Component("unified")
+    objective: tuple[Component, ...] = (Component("binomial_deviance"),)
+    optimiser: OptimiserConfig = OptimiserConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    steps: int = 400
+    seed: int = 0
+    precision: str = "fp32"
+
+    def __post_init__(self) -> None:
+        _require(self.steps >= 1, self, "steps", "at least 1")
+        _require(self.seed >= 0, self, "seed", "0 or more")
+        _require(self.precision in PRECISIONS, self, "precision", f"one of {', '.join(PRECISIONS)}")
+        _require(len(self.objective) > 0, self, "objective", "at least one loss")
+        _require(self.steps % self.evaluation.every == 0, self, "steps", f"a multiple of {self.evaluation.every}")
+
+    @property
+    def label(self) -> str:
+        """``study/arm draw d seed s``, for messages and progress bars."""
+        return f"{self.study}/{self.arm} draw {self.data.draw} seed {self.seed}"
+
+    def components(self) -> tuple[tuple[str, Component], ...]:
+        """Every component with its kind: backbone, model, then the losses."""
+        losses = tuple(("loss", term) for term in self.objective)
+        return (("backbone", self.backbone), ("model", self.model), *losses)
+
+
+def to_dict(value: Any, *, sparse: bool = False) -> Any:
+    """Plain dictionaries, lists and scalars of a configuration; ``sparse`` leaves out fields at their default."""
+    if is_dataclass(value):
+        items = ((f, getattr(value, f.name)) for f in fields(value))
+        return {f.name: to_dict(v, sparse=sparse) for f, v in items if not (sparse and v == _default(f))}
+    if isinstance(value, Mapping):
+        return {str(k): to_dict(v, sparse=sparse) for k, v in sorted(value.items())}
+    if isinstance(value, (list, tuple)):
+        return [to_dict(v, sparse=sparse) for v in value]
+    return value
+
+
+def _default(f: dataclasses.Field[Any]) -> Any:
+    return f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
+
+
+def from_dict(cls: type, values: Mapping[str, Any], where: str = "") -> Any:
+    """Build a configuration dataclass from plain values.
+
+    Raises:
+        UserError: for an unknown field (with the nearest known one), a missing one, or a value of the wrong type; the
+            message names the field by its full path.
+    """
+    hints = typing.get_type_hints(cls)
+    if not isinstance(values, Mapping):
+        raise UserError(f"{where or cls.__name__} must be a mapping of fields, got {values!r}.")
+    for name in values:
+        if name not in hints:
+            raise UserError(f"{where or cls.__name__} has no field {name!r}.{nearest_name(name, hints)}")
+    made = {name: _convert(hints[name], value, f"{where}.{name}".lstrip(".")) for name, value in values.items()}
+    missing = [f.name for f in fields(cls) if f.name not in made and _default(f) is dataclasses.MISSING]
+    if missing:
+        raise UserError(f"{where or cls.__name__} lacks the field {missing[0]!r}.")
+    return cls(**made)
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if is_dataclass(hint):
+        return from_dict(typing.cast(type, hint), value, where)
+    origin = typing.get_origin(hint)
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise UserError(f"{where} must be a list, got {value!r}.")
+        return tuple(_convert(typing.get_args(hint)[0], v, f"{where}[{i}]") for i, v in enumerate(value))
+    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
+        if not isinstance(value, Mapping):
+            raise UserError(f"{where} must be a mapping, got {value!r}.")
+        return dict(value)
+    wanted = (int, float) if hint is float else hint
+    if isinstance(hint, types.UnionType) or (isinstance(value, bool) and hint is not bool) or not isinstance(value, wanted):
+        raise UserError(f"{where} must be of type {getattr(hint, '__name__', hint)}, got {value!r}.")
+    return float(value) if hint is float else value
+
+
+def override(config: RunConfig, path: str, value: Any) -> RunConfig:
+    """A copy with one field changed, ``path`` as in ``optimiser.lr``; validated like every configuration.
+
+    Raises:
+        UserError: if the path names no field, or the value does not fit it.
+    """
+    plain = to_dict(config)
+    node, *rest = path.split(".")
+    target = plain
+    for name in rest:
+        if not isinstance(target.get(node), dict):
+            raise UserError(f"{path!r} names no field: {node!r} is not a section.{nearest_name(node, target)}")
+        target, node = target[node], name
+    target[node] = value
+    return from_dict(RunConfig, plain)
+
+
+def digest(config: RunConfig, *, data: str, weights: str, versions: Mapping[str, int]) -> str:
+    """The name of a run: 16 hexadecimal digits over all that decides its result.
+
+    Args:
+        config: the resolved configuration.
+        data: fingerprint of the prepared data set.
+        weights: hash of the pretrained weights.
+        versions: behaviour version of each component used, by ``kind/name``.
+    """
+    plain = to_dict(config, sparse=True)
+    plain.pop("study", None)
+    plain.pop("arm", None)
+    canonical = {"config": plain, "data": data, "weights": weights, "versions": dict(sorted(versions.items()))}
+    return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,157 @@
+"""Which classes are trained on, selected on and tested on, and which photographs are queries and gallery.
+
+Three sets of classes, disjoint in every split:
+
+V, the validation classes
+    decide rates, weights and checkpoints and are never trained or tested on, in any draw. The rule: of the manifest's
+    ``validation.ids`` (groceries: 0 to 40) take the coarse classes that lie wholly inside; draw uniformly, with
+    ``validation.seed``, among their unions of exactly ``validation.classes`` (13) classes in which every kind that
+    occurs there is present. Whole coarse classes, so that no sister variety of a class of V is trained or tested on.
+    Groceries 0 to 40 hold fruit and cartons but no vegetable; of the cartons only the ten juices lie wholly inside
+    (milk is 38 to 43), so V is these ten and three fruit.
+canonical
+    the papers' halves of the ids: train on the ids of ``validation.ids`` without V, test on all ids above. In groceries
+    this cuts one coarse class (milk: 38 to 40 are trained on, 41 to 43 tested on).
+half
+    the classes outside V in two halves, drawn anew for each ``draw``: whole coarse classes; uniform among the divisions
+    in which each kind, and then the whole, is as evenly divided as its coarse classes allow.
+
+Explained on page: protocol.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from reproducible.data.manifest import ClassInfo, Manifest, load_manifest, read_classes
+from reproducible.data.store import Store
+from reproducible.resources import UserError, nearest_name
+
+SplitKind = Literal["canonical", "half", "validation"]
+PROTOCOLS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "test_to_trainval": (("test",), ("train", "val")),
+    "photo_to_photo": (("train", "val", "test"), ("train", "val", "test")),
+    "photo_to_iconic": (("train", "val", "test"), ("iconic",)),
+}
+"""Name -> (parts of the queries, parts of the gallery)."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Class ids, ascending and pairwise disjoint (but for kind "validation", where ``test`` is ``validation``)."""
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    test: tuple[int, ...]
+
+
+def split(source: str | Path | Manifest | Store, kind: SplitKind, draw: int = 0) -> Split:
+    """The classes of a split.
+
+    Args:
+        source: a data set, or its store.
+        kind: "canonical"; "half"; or "validation": canonical training classes, tested on V.
+        draw: which division into halves; must be 0 for the other kinds, which are not drawn.
+
+    Raises:
+        UserError: no such kind; a negative draw; a draw where nothing is drawn; V cannot be drawn as the rule says.
+    """
+    manifest = load_manifest(source.name if isinstance(source, Store) else source)
+    if kind not in ("canonical", "half", "validation"):
+        raise UserError(f"No split {kind!r}.{nearest_name(kind, ('canonical', 'half', 'validation'))}")
+    if draw < 0 or (draw and kind != "half"):
+        raise UserError(f"Split {kind!r}: draw must be {'0 or more' if kind == 'half' else '0'}, found {draw}.")
+    classes = read_classes(manifest)
+    validation = _validation(manifest, classes)
+    others = [c for c in classes if c.id not in validation]
+    if kind == "half":
+        train = _half(others, random.Random(f"half {draw}"))
+        return Split(train, validation, tuple(c.id for c in others if c.id not in train))
+    last = manifest.validation.ids[1]
+    train = tuple(c.id for c in others if c.id <= last)
+    return Split(train, validation, validation if kind == "validation" else tuple(c.id for c in others if c.id > last))
+
+
+def protocol(store: Store, classes: Sequence[int], name: str = "test_to_trainval") -> tuple[np.ndarray, np.ndarray]:
+    """Queries and gallery of a retrieval protocol, restricted to some classes.
+
+    "test_to_trainval" (primary): the authors' test photographs among their train and val photographs.
+    "photo_to_photo": every photograph among all others. "photo_to_iconic": every photograph among the iconic images.
+
+    Returns:
+        (query_index, gallery_index), int64, ascending, into the store. For "photo_to_photo" both are the same and the
+        query itself is to be left out of its gallery.
+
+    Raises:
+        UserError: no such protocol.
+    """
+    if name not in PROTOCOLS:
+        raise UserError(f"No protocol {name!r}.{nearest_name(name, PROTOCOLS)}")
+    inside = np.isin(store.labels, np.asarray(classes, np.int64))
+    queries, gallery = (np.flatnonzero(inside & np.isin(store.parts, parts)) for parts in PROTOCOLS[name])
+    return queries, gallery
+
+
+def _validation(manifest: Manifest, classes: Iterable[ClassInfo]) -> tuple[int, ...]:
+    """V, as the module's docstring says."""
+    rule = manifest.validation
+    first, last = rule.ids
+    groups = [g for g in _coarse_groups(classes) if all(first <= c.id <= last for c in g)]
+    kinds = {c.kind for g in groups for c in g}
+    stream = random.Random(f"validation {rule.seed}")
+    for _ in range(100_000):
+        chosen = [c for g in groups if stream.random() < 0.5 for c in g]
+        if len(chosen) == rule.classes and {c.kind for c in chosen} == kinds:
+            return tuple(c.id for c in chosen)
+    raise UserError(
+        f"Data set {manifest.name!r}: no {rule.classes} validation classes of kinds {sorted(kinds)} can be drawn from"
+        f" whole coarse classes in ids {first} to {last}."
+    )
+
+
+def _half(classes: Iterable[ClassInfo], stream: random.Random) -> tuple[int, ...]:
+    """The ids of one half of the classes, as the module's docstring says."""
+    by_kind: dict[str, list[list[ClassInfo]]] = {}
+    for group in _coarse_groups(classes):
+        by_kind.setdefault(group[0].kind, []).append(group)
+    least = {kind: _least_difference([len(g) for g in groups]) for kind, groups in by_kind.items()}
+    least_in_all = _least_difference(list(least.values()))
+    while True:
+        chosen, in_all = [], 0
+        for kind, groups in by_kind.items():
+            half, difference = _even_division(groups, least[kind], stream)
+            chosen += half
+            in_all += difference
+        if abs(in_all) == least_in_all:
+            return tuple(sorted(chosen))
+
+
+def _even_division(groups: list[list[ClassInfo]], least: int, stream: random.Random) -> tuple[list[int], int]:
+    """Ids of one side of a random division into sides that differ by ``least`` classes, and the difference itself."""
+    while True:
+        side = [stream.random() < 0.5 for _ in groups]
+        difference = sum(len(g) if s else -len(g) for g, s in zip(groups, side, strict=True))
+        if abs(difference) == least:
+            return [c.id for g, s in zip(groups, side, strict=True) if s for c in g], difference
+
+
+def _least_difference(sizes: list[int]) -> int:
+    """The smallest possible difference of two sides that things of these sizes are divided into."""
+    differences = {0}
+    for size in sizes:
+        differences = {abs(d + sign * size) for d in differences for sign in (1, -1)}
+    return min(differences)
+
+
+def _coarse_groups(classes: Iterable[ClassInfo]) -> list[list[ClassInfo]]:
+    """Classes by coarse class, in the order of ids."""
+    groups: dict[int, list[ClassInfo]] = {}
+    for c in classes:
+        groups.setdefault(c.coarse_id, []).append(c)
+    return list(groups.values())

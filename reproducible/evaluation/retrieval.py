@@ -1,0 +1,242 @@
+"""Retrieval: nearest neighbours, and the metrics computed from their ids alone.
+
+Sources: Recall@K as in Song et al. 2016 and all five documents; R-precision and MAP@R in Musgrave, Belongie and Lim
+2020 ("A Metric Learning Reality Check"), section 3.2. Explained on page: protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ENGINES = ("torch", "faiss")
+
+
+def nearest(
+    queries: Tensor,
+    gallery: Tensor,
+    k: int,
+    *,
+    own: ArrayLike | None = None,
+    engine: str = "torch",
+    chunk: int = 1024,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The k gallery rows of highest cosine for each query, best first. Explained on page: protocol.
+
+    Cosines are exact to 2**-30 and equal ones (duplicate rows, zero rows, which have cosine 0 with everything) rank by
+    the lower gallery index. Both engines, every device and every chunk size give the same ranking. Memory is bounded
+    by the chunk: about 8 * chunk**2 scores at once, besides the embeddings and the result.
+
+    Args:
+        queries: (Q, D) embeddings of any floating type and device; they need not have length one.
+        gallery: (G, D) embeddings on the same device.
+        k: number of neighbours. Recall@K needs K, R-precision and MAP@R need `needed_k`.
+        own: (Q,) integers, the index of each query in the gallery, or -1 where it is not there. That row is left out
+            by its index, so that a duplicate of the query still counts. None means no query is in the gallery.
+        engine: "torch" (on the device of the embeddings) or "faiss" (on the CPU).
+        chunk: number of queries handled at once.
+
+    Returns:
+        ids int64 (Q, k), which fit uint16 for galleries of up to 65,536 rows, and cosines float32 (Q, k): NumPy arrays.
+
+    Raises:
+        ValueError: on shapes that do not fit, an empty gallery, too large a k, `own` out of range, an unknown engine,
+            or an embedding that is not finite (naming its row).
+    """
+    import torch
+
+    from reproducible.evaluation.engines import search
+
+    queries, gallery = (torch.as_tensor(rows).detach().float() for rows in (queries, gallery))
+    for name, rows in (("queries", queries), ("gallery", gallery)):
+        if rows.ndim != 2 or 0 in rows.shape:
+            raise ValueError(
+                f"{name}: expected a matrix of embeddings (rows, D) with something in it, got {tuple(rows.shape)}."
+            )
+        broken = ~torch.isfinite(rows).all(1)
+        if broken.any():
+            raise ValueError(f"{name}: row {int(broken.nonzero()[0])} of {len(rows)} holds NaN or infinity.")
+    if queries.shape[1] != gallery.shape[1]:
+        raise ValueError(f"queries have {queries.shape[1]} dimensions and the gallery {gallery.shape[1]}.")
+    if engine not in ENGINES:
+        raise ValueError(f"engine: {engine!r} is not one of {', '.join(ENGINES)}.")
+    if chunk < 1:
+        raise ValueError(f"chunk: {chunk} must be at least 1.")
+    left_out = torch.as_tensor([-1] * len(queries) if own is None else own).to(queries.device).long()
+    if left_out.shape != (len(queries),) or int(left_out.min()) < -1 or int(left_out.max()) >= len(gallery):
+        raise ValueError(f"own: expected {len(queries)} gallery indices from -1 (not there) to {len(gallery) - 1}.")
+    available = len(gallery) - int(bool((left_out >= 0).any()))
+    if not 1 <= k <= available:
+        raise ValueError(
+            f"k: {k} neighbours asked for; a query can have 1 to {available} in a gallery of {len(gallery)}."
+        )
+    ids, cosines = search(queries, gallery, k, left_out, engine, chunk)
+    return ids.cpu().numpy(), cosines.cpu().numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class RetrievalResult:
+    """Retrieval metrics as fractions of one. Explained on page: protocol.
+
+    Means are over the answerable queries, those that have a relevant gallery item.
+
+    Attributes:
+        recall: Recall@K by K: the part of queries with a relevant item among the first K neighbours.
+        matches: bool (Q, k), whether each neighbour is relevant.
+        relevant: int64 (Q,), R: the number of relevant gallery items, the query itself not counted.
+        labels: (Q,), the class of each query.
+    """
+
+    recall: dict[int, float]
+    matches: NDArray[np.bool_]
+    relevant: NDArray[np.int64]
+    labels: NDArray[np.int64]
+
+    @property
+    def answerable(self) -> NDArray[np.bool_]:
+        """(Q,) whether each query has a relevant gallery item."""
+        return self.relevant > 0
+
+    @property
+    def unanswerable(self) -> int:
+        """Number of queries without a relevant gallery item; no metric counts them."""
+        return int((self.relevant == 0).sum())
+
+    @property
+    def hit_at_1(self) -> NDArray[np.bool_]:
+        """(Q,) whether the first neighbour is relevant; False for unanswerable queries."""
+        return self.matches[:, 0]
+
+    @property
+    def precision_at_1(self) -> float:
+        """Part of queries whose first neighbour is relevant; the same number as Recall@1."""
+        return float(self.hit_at_1[self.answerable].mean())
+
+    @property
+    def macro_recall_at_1(self) -> float:
+        """Mean over the query classes of their Recall@1, so that large classes do not dominate."""
+        _, index, counts = np.unique(self.labels[self.answerable], return_inverse=True, return_counts=True)
+        return float((np.bincount(index, self.hit_at_1[self.answerable]) / counts).mean())
+
+    @property
+    def ap(self) -> NDArray[np.float64]:
+        """(Q,) average precision at R: the sum over relevant ranks i <= R of the precision at i, over R.
+
+        NaN for unanswerable queries.
+
+        Raises:
+            ValueError: where some R exceeds the number of neighbours, which it states.
+        """
+        found = self._first_r()
+        precision = found.cumsum(1) / np.arange(1, found.shape[1] + 1)
+        return self._over_r((precision * found).sum(1))
+
+    @property
+    def r_precision(self) -> float:
+        """Mean over queries of the part of the first R neighbours that is relevant; raises as `ap` does."""
+        return float(np.nanmean(self._over_r(self._first_r().sum(1))))
+
+    @property
+    def map_at_r(self) -> float:
+        """Mean of `ap` over queries; raises as `ap` does."""
+        return float(np.nanmean(self.ap))
+
+    def _first_r(self) -> NDArray[np.bool_]:
+        """(Q, k) relevant neighbours within the first R ranks of each query."""
+        given, needed = self.matches.shape[1], int(self.relevant.max())
+        if needed > given:
+            raise ValueError(
+                f"R-precision and MAP@R need {needed} neighbours of each query (the largest R), {given} are given: "
+                "search with k = needed_k(query_labels, gallery_labels)."
+            )
+        return self.matches & (np.arange(given) < self.relevant[:, None])
+
+    def _over_r(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.divide(sums, self.relevant, out=np.full(len(sums), np.nan), where=self.answerable)
+
+
+def retrieval_metrics(
+    ids: ArrayLike,
+    query_labels: ArrayLike,
+    gallery_labels: ArrayLike,
+    ks: Sequence[int] = (1, 2, 4, 8),
+    own_in_gallery: bool = False,
+) -> RetrievalResult:
+    """Recall@K, P@1, R-precision and MAP@R from neighbour ids; no embeddings are needed. Explained on page: protocol.
+
+    Args:
+        ids: (Q, k) gallery indices of each query's neighbours, best first, without the query itself; any integer type.
+            Places beyond the larger of R and the largest K are never read, and may hold anything.
+        query_labels: (Q,) class ids.
+        gallery_labels: (G,) class ids.
+        ks: the K of Recall@K, each at most k.
+        own_in_gallery: whether every query is itself in the gallery; R then counts one less.
+
+    Returns:
+        The metrics. Queries without a relevant gallery item are left out and counted. Where some R exceeds k, asking
+        the result for R-precision or MAP@R raises ValueError; Recall@K is still there.
+
+    Raises:
+        ValueError: on shapes that do not fit, ids out of range or repeated in a row, K out of range, or when no query
+            has a relevant gallery item.
+    """
+    ids, query_labels, gallery_labels = np.asarray(ids), np.asarray(query_labels), np.asarray(gallery_labels)
+    if ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer):
+        raise ValueError(f"ids: expected integers (queries, neighbours), got {ids.dtype} {ids.shape}.")
+    if query_labels.shape != ids.shape[:1]:
+        raise ValueError(f"query_labels: expected one for each of {len(ids)} queries, got shape {query_labels.shape}.")
+    unfit = [k for k in ks if not 1 <= k <= ids.shape[1]]
+    if unfit:
+        raise ValueError(f"ks: Recall@{unfit[0]} cannot be had from {ids.shape[1]} neighbours a query.")
+    relevant = _relevant(query_labels, gallery_labels, own_in_gallery)
+    answerable = relevant > 0
+    if not answerable.any():
+        raise ValueError(f"none of the {len(ids)} queries has another item of its class in the gallery.")
+    read = np.arange(ids.shape[1]) < np.maximum(relevant, max(ks, default=1))[:, None]
+    places = np.where(read, ids.astype(np.int64), 0)
+    _check_ids(places, read, len(gallery_labels))
+    matches = (gallery_labels[places] == query_labels[:, None]) & read & answerable[:, None]
+    return RetrievalResult(
+        {int(k): float(matches[answerable, :k].any(1).mean()) for k in ks}, matches, relevant, query_labels
+    )
+
+
+def needed_k(query_labels: ArrayLike, gallery_labels: ArrayLike, own_in_gallery: bool = False) -> int:
+    """The number of neighbours that R-precision and MAP@R need: the largest R of any query (0 if none has any)."""
+    return int(_relevant(np.asarray(query_labels), np.asarray(gallery_labels), own_in_gallery).max())
+
+
+def _relevant(
+    query_labels: NDArray[np.int64], gallery_labels: NDArray[np.int64], own_in_gallery: bool
+) -> NDArray[np.int64]:
+    """R (Q,): gallery items of each query's class, the query itself not counted."""
+    for name, labels in (("query_labels", query_labels), ("gallery_labels", gallery_labels)):
+        if labels.ndim != 1 or not len(labels):
+            raise ValueError(f"{name}: expected a list of labels, not empty, got shape {labels.shape}.")
+    classes, counts = np.unique(gallery_labels, return_counts=True)
+    place = np.searchsorted(classes, query_labels).clip(max=len(classes) - 1)
+    found = np.where(classes[place] == query_labels, counts[place], 0)
+    if own_in_gallery and not found.all():
+        raise ValueError(
+            f"query {int(found.argmin())} is said to be in the gallery, which has no item of its class "
+            f"{query_labels[found.argmin()]}."
+        )
+    return found - int(own_in_gallery)
+
+
+def _check_ids(ids: NDArray[np.int64], read: NDArray[np.bool_], gallery: int) -> None:
+    """That the ids (Q, k), where they are read, are different gallery indices in each row."""
+    outside = ((ids < 0) | (ids >= gallery)).any(1)
+    if outside.any():
+        raise ValueError(f"ids: row {int(outside.argmax())} names an item outside the gallery of {gallery}.")
+    ordered = np.sort(np.where(read, ids, -1 - np.arange(ids.shape[1])), 1)
+    twice = (ordered[:, 1:] == ordered[:, :-1]).any(1)
+    if twice.any():
+        raise ValueError(f"ids: row {int(twice.argmax())} names a gallery item twice.")

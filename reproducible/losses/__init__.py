@@ -1,0 +1,1 @@
+"""Losses: a function with the mathematics and a thin Module, one loss a file."""

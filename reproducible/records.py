@@ -1,0 +1,195 @@
+"""What a run leaves behind: writing, reading, checking and rescoring records; the cache of finished runs.
+
+A record is one JSON line with plain values. Its keys:
+
+``study, arm, profile, draw, seed``
+    what it was run for; ``digest`` is its name and key, ``criteria`` the hash of the criteria that stood when it ran.
+``config, data, weights, versions``
+    all that decides the result: the configuration (fields at their default left out), fingerprint of the data, hash of
+    the weights, behaviour versions.
+``curve``
+    a list of points: ``step``, mean ``loss`` and ``terms`` since the point before, and for each role that was looked at
+    (``validation``, ``test``, ``seen``) its metrics in per cent and, packed, which queries found a photograph of their
+    class first (``hits``).
+``untouched, selected, last``
+    points of the same form: the pretrained features before training, the checkpoint selected on validation classes, the
+    last one. ``selected`` has ``step``, ``not_converged`` (it is the last) and ``neighbours``, the ids from which every
+    metric can be computed again.
+``queries, gallery``
+    class, coarse class and count of each run of equal labels, in the order of the stored ids.
+``environment``
+    versions, device, threads, precision, seconds, images a second, peak memory.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import lzma
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reproducible.resources import UserError, cache_dir, manifests, nearest_name
+from reproducible.types import RunRecord
+
+KEYS = (
+    *("study", "arm", "profile", "draw", "seed", "digest", "criteria", "config", "data", "weights", "versions"),
+    *("curve", "untouched", "selected", "last", "queries", "gallery", "environment"),
+)
+
+
+def run_folder(digest: str) -> Path:
+    """Where a run keeps its state and, once finished, its record."""
+    return cache_dir() / "runs" / digest
+
+
+def finished(digest: str) -> RunRecord | None:
+    """The record of a finished run from the run cache, or None."""
+    path = run_folder(digest) / "record.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that it is at every moment the old one or the new one, complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(text)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UserError(f"{path} could not be written ({error}); nothing was changed.") from error
+
+
+def load(study: str, folder: Path | None = None) -> list[RunRecord]:
+    """The committed records of a study, in the order of the file; empty where there are none.
+
+    Raises:
+        UserError: for a damaged line (file and line number) or a record without a known key.
+    """
+    path = (folder or manifests() / "records") / f"{study}.jsonl"
+    if not path.is_file():
+        return []
+    found = []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}, line {number}: not a record ({error}).") from error
+        check(record, f"{path}, line {number}")
+        found.append(record)
+    return found
+
+
+def save(study: str, records: Iterable[RunRecord], folder: Path | None = None) -> Path:
+    """Write the records of a study, one a line, ordered by arm, draw and seed."""
+    ordered = sorted(records, key=lambda r: (r["arm"], r["draw"], r["seed"], r["digest"]))
+    path = (folder or manifests() / "records") / f"{study}.jsonl"
+    write_text(path, "".join(json.dumps(r, separators=(",", ":")) + "\n" for r in ordered))
+    return path
+
+
+def check(record: RunRecord, where: str) -> None:
+    """Check that a record has exactly the documented keys.
+
+    Raises:
+        UserError: naming ``where`` and the key.
+    """
+    for key in KEYS:
+        if key not in record:
+            raise UserError(f"{where}: the record lacks {key!r}.")
+    for key in record:
+        if key not in KEYS:
+            raise UserError(f"{where}: unknown key {key!r}.{nearest_name(key, KEYS)}")
+
+
+def encode_hits(hits: np.ndarray) -> str:
+    """Pack booleans, one a query, into hexadecimal digits."""
+    return np.packbits(np.asarray(hits, dtype=bool)).tobytes().hex()
+
+
+def decode_hits(packed: str, count: int) -> np.ndarray:
+    """The booleans of :func:`encode_hits`, bool (count,)."""
+    return np.unpackbits(np.frombuffer(bytes.fromhex(packed), dtype=np.uint8), count=count).astype(bool)
+
+
+def encode_neighbours(ids: np.ndarray, relevant: np.ndarray, least: int = 8) -> str:
+    """Compress neighbour ids: of each query as many as its relevant photographs (at least ``least``), which is all that
+    Recall@1..8, R-precision and MAP@R read.
+
+    Args:
+        ids: gallery positions by falling similarity, (Q, k), below 65,536.
+        relevant: number of relevant gallery items of each query, (Q,).
+        least: ids kept at least.
+    """
+    kept = np.minimum(np.maximum(relevant, least), ids.shape[1])
+    flat = np.concatenate([row[:n] for row, n in zip(ids, kept, strict=True)]).astype("<u2")
+    planes = flat.view(np.uint8).reshape(-1, 2).T.tobytes()  # high bytes side by side compress better
+    return base64.b85encode(lzma.compress(planes, preset=9)).decode()
+
+
+def decode_neighbours(packed: str, relevant: np.ndarray, least: int = 8) -> np.ndarray:
+    """The ids of :func:`encode_neighbours`, int64 (Q, k); places that were not kept hold 0 and are never read."""
+    planes = np.frombuffer(lzma.decompress(base64.b85decode(packed)), dtype=np.uint8)
+    flat = planes.reshape(2, -1).T.copy().view("<u2").ravel()
+    kept = np.maximum(relevant, least)
+    if kept.sum() != len(flat):
+        raise UserError(f"the stored neighbours hold {len(flat)} ids, {kept.sum()} are needed: the record is damaged.")
+    ids = np.zeros((len(kept), kept.max()), dtype=np.int64)
+    ids[np.arange(ids.shape[1])[None, :] < kept[:, None]] = flat
+    return ids
+
+
+def run_lengths(labels: np.ndarray, coarse: np.ndarray) -> list[list[int]]:
+    """``[class, coarse class, count]`` of each run of equal labels."""
+    starts = np.flatnonzero(np.r_[True, labels[1:] != labels[:-1]])
+    counts = np.diff(np.r_[starts, len(labels)])
+    return [[int(labels[s]), int(coarse[s]), int(n)] for s, n in zip(starts, counts, strict=True)]
+
+
+def expand(lengths: list[list[int]], column: int = 0) -> np.ndarray:
+    """Labels (``column`` 0) or coarse classes (1) of each item from :func:`run_lengths`, int64."""
+    table = np.asarray(lengths, dtype=np.int64)
+    return np.repeat(table[:, column], table[:, 2])
+
+
+def summarise(result: Any) -> dict[str, float]:
+    """The metrics of a :class:`~reproducible.evaluation.RetrievalResult` in per cent, by the names that records use."""
+    values = {f"recall_at_{k}": value for k, value in result.recall.items()}
+    values |= {name: getattr(result, name) for name in ("r_precision", "map_at_r", "macro_recall_at_1")}
+    return {name: round(100 * float(value), 4) for name, value in values.items()}
+
+
+def rescore(record: RunRecord) -> dict[str, float]:
+    """Compute the metrics of the selected checkpoint again, from the stored neighbours alone."""
+    from reproducible.evaluation import retrieval_metrics
+
+    queries, gallery = expand(record["queries"]), expand(record["gallery"])
+    relevant = (queries[:, None] == gallery[None, :]).sum(axis=1)
+    ids = decode_neighbours(record["selected"]["neighbours"], relevant)
+    return summarise(retrieval_metrics(ids, queries, gallery, ks=(1, 2, 4, 8)))
+
+
+def verify(record: RunRecord, tolerance: float = 1e-3) -> dict[str, tuple[float, float]]:
+    """Metrics that the record states and that its own neighbours do not give: ``{metric: (stated, rescored)}``.
+
+    Args:
+        record: a record with neighbours; one of a tuning trial has none and gives an empty result.
+        tolerance: difference allowed, in points.
+    """
+    if "neighbours" not in record["selected"]:
+        return {}
+    stated = record["selected"]["test"]
+    return {
+        name: (stated[name], value) for name, value in rescore(record).items() if abs(stated[name] - value) > tolerance
+    }
+
+
+def queries_first(record: RunRecord, point: dict[str, Any]) -> np.ndarray:
+    """Per query of a curve point's test role, 100 where a photograph of its class came first, else 0."""
+    count = sum(n for *_, n in record["queries"])
+    return 100.0 * decode_hits(point["test"]["hits"], count)

@@ -1,0 +1,79 @@
+"""Names of backbones, models and losses, and where their builders are. Imports no torch.
+
+Each entry has a behaviour version. It is raised whenever the component computes something else than before; the golden
+curves of ``tests/unit/training/test_golden.py`` fail when behaviour changes and the version does not.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reproducible.config import RunConfig
+from reproducible.resources import UserError, nearest_name
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A component: ``target`` is ``module:attribute``, ``version`` its behaviour version, ``weights`` its asset."""
+
+    target: str
+    version: int = 1
+    weights: str | None = None
+
+
+REGISTRY: Mapping[str, Mapping[str, Entry]] = {
+    "backbone": {
+        "bvlc_googlenet": Entry("reproducible.backbones.bvlc:BVLCGoogLeNet", weights="bvlc_googlenet.safetensors"),
+    },
+    "model": {
+        "unified": Entry("reproducible.models.unified:Unified"),
+    },
+    "loss": {
+        "binomial_deviance": Entry("reproducible.losses.binomial_deviance:BinomialDeviance"),
+        "activation_decay": Entry("reproducible.losses.activation_decay:ActivationDecay"),
+        "unit_rows": Entry("reproducible.losses.activation_decay:UnitRows"),
+        "orthogonality": Entry("reproducible.losses.activation_decay:Orthogonality"),
+    },
+}
+
+
+def entry(kind: str, name: str) -> Entry:
+    """The entry of a component.
+
+    Raises:
+        UserError: if the kind has no such name, with the nearest one.
+    """
+    known = REGISTRY[kind]
+    if name not in known:
+        raise UserError(f"There is no {kind} named {name!r}.{nearest_name(name, known)}")
+    return known[name]
+
+
+def build(kind: str, name: str, /, *args: Any, **options: Any) -> Any:
+    """Build a component by name.
+
+    Args:
+        kind: ``backbone``, ``model`` or ``loss``.
+        name: its registered name.
+        args: positional arguments of the builder (a model takes its backbone).
+        options: keyword options of the builder.
+
+    Raises:
+        UserError: for an unknown name or an option that the builder does not take, with the nearest known one.
+    """
+    module, attribute = entry(kind, name).target.split(":")
+    builder: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    parameters = list(inspect.signature(builder).parameters)
+    for option in options:
+        if option not in parameters[len(args) :]:
+            raise UserError(f"{kind} {name!r} has no option {option!r}.{nearest_name(option, parameters[len(args) :])}")
+    return builder(*args, **options)
+
+
+def versions(config: RunConfig) -> dict[str, int]:
+    """Behaviour version of each component that a run uses, by ``kind/name``."""
+    return {f"{kind}/{part.name}": entry(kind, part.name).version for kind, part in config.components()}

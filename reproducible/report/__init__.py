@@ -1,0 +1,1 @@
+"""Pages: tables, figures and the book; no arithmetic of its own."""

@@ -1,0 +1,175 @@
+"""Tables of the pages, laid out from records and verdicts. Every number comes from a record, a verdict or the published
+results; what has not been run says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from reproducible.claims import verdict_table
+from reproducible.contrasts import by_run, look
+from reproducible.evaluation import prediction_interval, t_interval
+from reproducible.studies import Study
+from reproducible.types import RunRecord
+
+NOT_RUN = "not run"
+
+def spread(values: Sequence[float]) -> str:
+    """``72.1 [70.3, 73.9]``: mean and 95 % t interval; a single value stands alone."""
+    if not values:
+        return NOT_RUN
+    mean = sum(values) / len(values)
+    if len(values) < 2:
+        return f"{mean:.1f}"
+    low, high = t_interval(values)
+    return f"{mean:.1f} [{low:.1f}, {high:.1f}]"
+
+
+def values_of(records: Sequence[RunRecord], arm: str, at: str = "selected", metric: str = "recall_at_1") -> dict[int, float]:
+    """A metric of an arm's runs by class draw, for the runs whose seed is the draw's own.
+
+    Args:
+        records: of one study.
+        arm: its name.
+        at: ``untouched``, ``selected``, ``last`` or ``peak`` (best on test, biased).
+        metric: name as in the records, on the test classes.
+    """
+    found = {}
+    for (draw, seed), record in sorted(by_run(records, arm).items()):
+        point = record["untouched"] if at == "untouched" else look(record, at, "test", metric)
+        if seed == draw and point is not None:
+            found[draw] = point["test"][metric]
+    return found
+
+
+def values_at(records: Sequence[RunRecord], arm: str, step: int, metric: str = "recall_at_1") -> dict[int, float]:
+    """A metric of an arm's runs on the test classes after so many steps, by class draw, where the curve looked there."""
+    runs = ((draw, r) for (draw, seed), r in sorted(by_run(records, arm).items()) if seed == draw)
+    points = ((draw, p) for draw, r in runs for p in r["curve"] if p["step"] == step and "test" in p)
+    return {draw: point["test"][metric] for draw, point in points}
+
+
+def arm_table(
+    study: Study, records: Sequence[RunRecord], published: Mapping[str, Mapping[str, float]] | None = None
+) -> pd.DataFrame:
+    """One row an arm: published numbers beside recall and MAP@R on unseen classes, at the selected checkpoint.
+
+    Args:
+        study: gives the arms, their order and tier.
+        records: its committed records.
+        published: numbers to stand beside, by column title and arm.
+    """
+    rows = []
+    for arm in study.arms:
+        runs = [r for (draw, seed), r in by_run(records, arm.name).items() if draw == seed]
+        recall, best = values_of(records, arm.name), values_of(records, arm.name, metric="map_at_r")
+        gains = [recall[d] - u for d, u in values_of(records, arm.name, "untouched").items() if d in recall]
+        rows.append(
+            {
+                "arm": arm.title,
+                **{title: values.get(arm.name, float("nan")) for title, values in (published or {}).items()},
+                "draws": f"{len(recall)} of {arm.draws}",
+                "R@1 %": spread(list(recall.values())),
+                "gain over untouched": spread(gains),
+                "MAP@R %": spread(list(best.values())),
+                "steps": _range([r["selected"]["step"] for r in runs]),
+                "at the last step": f"{sum(r['selected']['not_converged'] for r in runs)}" if runs else "",
+                "tier": arm.tier,
+            }
+        )
+    return pd.DataFrame(rows).set_index("arm")
+
+
+def checkpoint_table(records: Sequence[RunRecord], arms: Mapping[str, str]) -> pd.DataFrame:
+    """Last checkpoint, selected on validation classes, and best on the test classes, side by side.
+
+    Args:
+        records: of one study.
+        arms: title by arm.
+    """
+    titles = {"last": "last", "selected": "selected on validation", "peak": "best on test (biased)"}
+    rows = {t: {c: spread(list(values_of(records, arm, at).values())) for at, c in titles.items()} for arm, t in arms.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("arm, R@1 %")
+
+
+def trial_table(study: Study, records: Sequence[RunRecord]) -> pd.DataFrame:
+    """The trials of a study: what was changed, the best validation MAP@R, and which one was taken."""
+    scores = {r["arm"]: max(p["validation"]["map_at_r"] for p in r["curve"]) for r in records}
+    rows = []
+    for tuning in study.tunings:
+        names = [f"{tuning.name}-{n}" for n in range(len(tuning.candidates))]
+        best = max((scores.get(name, -1.0) for name in names), default=-1.0)
+        for name, candidate in zip(names, tuning.candidates, strict=True):
+            score = scores.get(name)
+            rows.append(
+                {
+                    "tuning": tuning.name,
+                    "candidate": ", ".join(f"{k} {v:g}" for k, v in candidate.items()),
+                    "validation MAP@R %": NOT_RUN if score is None else f"{score:.1f}",
+                    "taken": "yes" if score is not None and score == best else "",
+                }
+            )
+    return pd.DataFrame(rows).set_index("tuning")
+
+
+def claims_on_page(page: str, records_by_study: Mapping[str, Sequence[RunRecord]] | None = None) -> pd.DataFrame:
+    """Every criterion of the claims that a page answers, with its verdict, computed now."""
+    table = verdict_table(detail=True, records_by_study=records_by_study)
+    table = table[table["page"] == page]
+    number = "{:.1f}".format
+    return pd.DataFrame(
+        {
+            "claim": table["claim"],
+            "level": table["level"],
+            "decides": table["decides"].map({True: "yes", False: "context"}),
+            "compared": table["comparison"],
+            "margin": table["margin"].map(number, na_action="ignore").fillna(""),
+            "n": [f"{n} of {wanted}" if wanted else "" for n, wanted in zip(table["n"], table["n_wanted"], strict=True)],
+            "mean": table["mean"].map(number, na_action="ignore").fillna(""),
+            "t interval": [_interval(*pair) for pair in zip(table["t_low"], table["t_high"], strict=True)],
+            "bootstrap": [_interval(*pair) for pair in zip(table["b_low"], table["b_high"], strict=True)],
+            "Holm p": ["" if pd.isna(p) else f"{p:.3f}" for p in table["p_holm"]],
+            "verdict": table["verdict"],
+        }
+    ).set_index("claim")
+
+
+def agreement(study: Study, records: Sequence[RunRecord], here: Sequence[RunRecord]) -> pd.DataFrame:
+    """Whether the decisive pair, trained on this machine, differs as the recorded pairs do.
+
+    Args:
+        study: names the pair and the number of steps.
+        records: its committed records; one difference a class draw.
+        here: the two records of profile quick.
+
+    Returns:
+        The 95 % prediction interval of the recorded differences after so many steps, t(n-1) s sqrt(1 + 1/n) around their
+        mean, the difference here, and whether it lies inside. Points of R@1 on unseen classes.
+    """
+    treatment, control = study.live
+    first, second = (values_at(records, arm, study.live_steps) for arm in study.live)
+    recorded = [first[draw] - second[draw] for draw in first if draw in second]
+    made = {r["arm"]: r["last"]["test"]["recall_at_1"] for r in here}
+    live = made[treatment] - made[control]
+    low, high = prediction_interval(recorded) if len(recorded) > 1 else (float("nan"), float("nan"))
+    return pd.DataFrame(
+        {
+            "pair": [f"{study.arm(treatment).title} - {study.arm(control).title}"],
+            "step": [study.live_steps],
+            "recorded draws": [len(recorded)],
+            "95 % prediction interval": [_interval(low, high) or NOT_RUN],
+            "on this machine": [f"{live:.1f}"],
+            "agrees": [("yes" if low <= live <= high else "no") if len(recorded) > 1 else "nothing to compare with"],
+        }
+    ).set_index("pair")
+
+
+def _interval(low: float, high: float) -> str:
+    return "" if pd.isna(low) else f"[{low:.1f}, {high:.1f}]"
+
+
+def _range(steps: Sequence[int]) -> str:
+    if not steps:
+        return ""
+    return str(min(steps)) if min(steps) == max(steps) else f"{min(steps)} to {max(steps)}"

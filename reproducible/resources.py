@@ -1,0 +1,65 @@
+"""Where the package's own files, the cache and the user's data are, and the error a user can act on.
+
+Imports nothing heavy: the command line and the workflow read paths with this module alone.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+class UserError(Exception):
+    """A problem that the user can mend; its message says what is wrong, where, and what to do."""
+
+
+def asset(name: str) -> Path:
+    """Path of a file that ships in ``reproducible/assets``.
+
+    Raises:
+        UserError: if there is no such file, with the nearest name.
+    """
+    path = _PACKAGE / "assets" / name
+    if not path.is_file():
+        known = [p.name for p in path.parent.glob("*") if p.suffix != ".md"]
+        raise UserError(f"{path}: the package ships no such file.{nearest_name(name, known)}")
+    return path
+
+
+def manifests() -> Path:
+    """The folder ``data_manifests``: beside the package in a checkout, inside it in an installed wheel."""
+    inside = _PACKAGE / "_manifests"
+    return inside if inside.is_dir() else _PACKAGE.parent / "data_manifests"
+
+
+def cache_dir() -> Path:
+    """The folder for prepared data and runs: ``$REPRODUCIBLE_CACHE`` or ``~/.cache/reproducible``; created."""
+    path = Path(os.environ.get("REPRODUCIBLE_CACHE") or Path.home() / ".cache" / "reproducible").resolve()
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def external_data() -> Path | None:
+    """The folder of further data sets and weights that ``$REPRODUCIBLE_DATA`` names, or None.
+
+    Raises:
+        UserError: if the variable names something that is not a folder.
+    """
+    named = os.environ.get("REPRODUCIBLE_DATA")
+    if not named:
+        return None
+    path = Path(named).resolve()
+    if not path.is_dir():
+        raise UserError(f"REPRODUCIBLE_DATA names {path}, which is not a folder.")
+    return path
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """`` Did you mean 'x'? Known: ...`` for a name that is not known; a leading space, never empty."""
+    known = sorted(known)
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    return (f" Did you mean {close[0]!r}?" if close else "") + f" Known: {', '.join(known)}."

@@ -1,0 +1,183 @@
+"""What a study is: its arms, its tuning, the runs each profile asks for. Declarations only; imports no torch.
+
+Every arm is a set of named parameters that the study's ``build`` turns into a run configuration. Parameters are resolved in
+this order, the later winning: the study's defaults, the values tuned for the baseline, the arm's own, the values tuned for
+the arm. Tuned values are read from the committed records of the trials, never typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from reproducible import records
+from reproducible.config import EvaluationConfig, RunConfig
+from reproducible.resources import UserError, nearest_name
+
+PROFILES = ("smoke", "quick", "standard")
+TUNING_DRAW = 100  # a class draw of its own: no verdict's draw trains on just these classes
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One line of a study's table.
+
+    Attributes:
+        name: as claims.yaml and the records call it.
+        title: as tables and figures call it.
+        params: what sets it apart.
+        tuned: names of the tunings whose best candidate it takes, in order.
+        tier: A is run and committed with the study, B is declared with its cost and shown as not run until it is.
+        draws: class draws that profile standard runs; the seed of each is its number.
+        extra_seeds: further seeds of draw 0, for the noise floor.
+        minutes: measured cost of one standard run, in minutes of one core with AVX2 and no bf16 units.
+    """
+
+    name: str
+    title: str
+    params: Params = field(default_factory=dict)
+    tuned: tuple[str, ...] = ()
+    tier: str = "A"
+    draws: int = 5
+    extra_seeds: int = 0
+    minutes: float = 0.0
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Trials on the validation classes: a baseline has at most six, an arm that differs by a switch three.
+
+    Attributes:
+        name: what arms refer to.
+        arm: the arm whose parameters the candidates change.
+        candidates: parameters of each trial.
+    """
+
+    name: str
+    arm: str
+    candidates: tuple[Params, ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study: usually one table of one document.
+
+    Attributes:
+        name: file name of its records, and what claims.yaml calls it.
+        title: as pages call it.
+        build: parameters to run configuration (without draw, seed and profile).
+        defaults: parameters that hold unless something changes them.
+        arms, tunings: see there.
+        live: the decisive pair (treatment, control) that profile quick trains on the reader's machine, on draw 0.
+        live_steps: for so many steps, at which the recorded curves have a look at the test classes too.
+    """
+
+    name: str
+    title: str
+    build: Callable[[Params], RunConfig]
+    defaults: Params
+    arms: tuple[Arm, ...]
+    tunings: tuple[Tuning, ...]
+    live: tuple[str, str]
+    live_steps: int = 100
+
+    def arm(self, name: str) -> Arm:
+        """The arm of that name.
+
+        Raises:
+            UserError: if there is none, with the list of arms.
+        """
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise UserError(f"Study {self.name!r} has no arm {name!r}.{nearest_name(name, [a.name for a in self.arms])}")
+
+    @property
+    def tuning_records(self) -> str:
+        """Name of the file that holds the records of the trials."""
+        return f"{self.name}_tuning"
+
+    def params(self, arm: Arm, untuned: bool = False) -> dict[str, Any]:
+        """All parameters of an arm, tuned ones included.
+
+        Args:
+            arm: which arm.
+            untuned: take the first candidate of each tuning; profile smoke does, which measures nothing.
+
+        Raises:
+            UserError: if the trials it depends on have not been run.
+        """
+        resolved = dict(self.defaults)
+        own = dict(arm.params)
+        for name in arm.tuned:
+            tuning = next(t for t in self.tunings if t.name == name)
+            best = tuning.candidates[0] if untuned else self.best(name)
+            (own if tuning.arm == arm.name else resolved).update(best)
+        return resolved | own
+
+    def config(self, arm: Arm | str, draw: int, seed: int | None = None, profile: str = "standard") -> RunConfig:
+        """The configuration of one run; the seed is the number of the draw unless given."""
+        arm = self.arm(arm) if isinstance(arm, str) else arm
+        config = self.build(self.params(arm, untuned=profile == "smoke"))
+        data = replace(config.data, draw=draw)
+        config = replace(config, study=self.name, arm=arm.name, data=data, seed=draw if seed is None else seed)
+        return _smoke(config) if profile == "smoke" else config
+
+    def runs(self, profile: str, tiers: str = "A") -> list[RunConfig]:
+        """The runs that a profile asks for, the most urgent first: whole draws, then the noise floor."""
+        arms = [arm for arm in self.arms if arm.tier in tiers]
+        if profile == "smoke":
+            return [self.config(arm, 0, profile=profile) for arm in self.arms]
+        if profile == "quick":
+            return [_shortened(self.config(name, 0), self.live_steps) for name in self.live]
+        draws = max((arm.draws for arm in arms), default=0)
+        paired = [self.config(arm, draw) for draw in range(draws) for arm in arms if draw < arm.draws]
+        noise = [self.config(arm, 0, seed) for arm in arms for seed in range(1, arm.extra_seeds + 1)]
+        return paired + noise
+
+    def trials(self, tuning: Tuning) -> list[RunConfig]:
+        """The trials of a tuning: on a draw of their own, without a look at the test classes."""
+        arm = self.arm(tuning.arm)
+        tuned = tuple(name for name in arm.tuned if name != tuning.name)
+        params = self.params(replace(arm, tuned=tuned))
+        made = []
+        for number, candidate in enumerate(tuning.candidates):
+            config = self.build(params | dict(candidate))
+            evaluation = EvaluationConfig(every=50, test=False)
+            config = replace(config, data=replace(config.data, draw=TUNING_DRAW), evaluation=evaluation, steps=150)
+            made.append(replace(config, study=self.tuning_records, arm=f"{tuning.name}-{number}"))
+        return made
+
+    def best(self, tuning: str) -> Params:
+        """The candidate whose trial reached the highest validation MAP@R.
+
+        Raises:
+            UserError: if its trials are not all in the records.
+        """
+        declared = next(t for t in self.tunings if t.name == tuning)
+        scores = {r["arm"]: max(p["validation"]["map_at_r"] for p in r["curve"]) for r in records.load(self.tuning_records)}
+        names = [f"{tuning}-{number}" for number in range(len(declared.candidates))]
+        missing = [name for name in names if name not in scores]
+        if missing:
+            raise UserError(f"Trial {missing[0]} has not been run; first: reproducible study tune {self.name}")
+        return declared.candidates[max(range(len(names)), key=lambda number: scores[names[number]])]
+
+
+def _shortened(config: RunConfig, steps: int) -> RunConfig:
+    """The first steps of a run: the same batches, crops and rates, with one look at the end."""
+    evaluation = replace(config.evaluation, every=steps, test_every=steps, seen_every=0)
+    return replace(config, evaluation=evaluation, steps=steps)
+
+
+def _smoke(config: RunConfig) -> RunConfig:
+    """The same code path in seconds: few classes, few small images, few steps."""
+    data = replace(
+        config.data, limit_classes=6, limit_images=4, input_size=64, classes_per_batch=4, images_per_class=2
+    )
+    evaluation = replace(config.evaluation, every=2, test_every=2, seen_every=2, seen_images=4)
+    return replace(config, data=data, evaluation=evaluation, steps=4, precision="fp32")
+
+
+

@@ -1,0 +1,96 @@
+"""The unified baseline U_d and activation decay: DeML Table 1 and the U curves of Fig. 5 (page: the unified baseline)."""
+
+from __future__ import annotations
+
+from reproducible.config import Component, DataConfig, EvaluationConfig, OptimiserConfig, RunConfig
+from reproducible.studies.base import Arm, Params, Study, Tuning
+
+LACT_RELEASED = 0.014 * 2 / 512  # the released code's factor of |x|^2 at d = 512, as lambda_1 of Eq. 6
+
+
+def build(params: Params) -> RunConfig:
+    """A run of U_d.
+
+    Args:
+        params: ``dim``; ``lr``, ``head`` (multiplier), ``decay`` (weight decay); ``gamma``; ``lact`` and ``ntri`` (weights
+            of the two parts of Eq. 6, 0: without), ``orthogonal`` (weight of the matrix-product reading), ``released`` (the
+            released code's form of the activation term).
+    """
+    objective = [Component("binomial_deviance", {"gamma": params["gamma"]})]
+    if params["lact"]:
+        options = {"released": True} if params["released"] else {}
+        objective.append(Component("activation_decay", {"weight": params["lact"], **options}))
+    if params["ntri"]:
+        objective.append(Component("unit_rows", {"weight": params["ntri"]}))
+    if params["orthogonal"]:
+        objective.append(Component("orthogonality", {"weight": params["orthogonal"]}))
+    return RunConfig(
+        data=DataConfig(classes_per_batch=8, images_per_class=3),
+        model=Component("unified", {"dim": params["dim"]}),
+        objective=tuple(objective),
+        optimiser=OptimiserConfig(lr=params["lr"], head_multiplier=params["head"], weight_decay=params["decay"]),
+        evaluation=EvaluationConfig(every=50, test_every=params["test_every"], seen_every=params["test_every"]),
+        steps=400,
+    )
+
+
+DEFAULTS = {
+    **{"dim": 512, "lr": 1e-4, "head": 1.0, "decay": 2e-4, "gamma": 25.0},
+    **{"lact": 0.0, "ntri": 0.0, "orthogonal": 0.0, "released": False, "test_every": 0},
+}
+CURVES = {"test_every": 100}
+PRINTED = {"lact": 0.014, "ntri": 0.25}
+BASE = ("baseline",)
+
+
+def _tier_b() -> tuple[Arm, ...]:
+    small = [
+        Arm(f"u{d}", f"$U_{{{d}}}$", {"dim": d}, BASE, tier="B", minutes=9) for d in (192, 384)
+    ]
+    decayed = [
+        Arm(f"u{d}-lact-tuned", f"$U_{{{d}}}$ + $L_{{act}}$, tuned", {"dim": d, **PRINTED}, (*BASE, "lact-512"), tier="B", minutes=9)
+        for d in (192, 384)
+    ]
+    parts = [
+        ("u512-lact-released", "released form of $L_{act}$", {"lact": 0.014, "released": True, "ntri": 0.25 / 512}),
+        ("u512-activation-only", "activation term only, printed weight", {"lact": 0.014}),
+        ("u512-ntri-only", "$L_{ntri}$ only", {"ntri": 0.25}),
+        ("u512-orthogonal", "orthogonality in place of $L_{ntri}$", {"orthogonal": 0.25}),
+        ("u512-wd-0", "weight decay 0", {"decay": 0.0}),
+        ("u512-wd-1e-3", "weight decay 0.001", {"decay": 1e-3}),
+        ("u512-wd-1e-2", "weight decay 0.01", {"decay": 1e-2}),
+    ]
+    return (*small, *decayed, *(Arm(n, f"$U_{{512}}$, {t}", p, BASE, tier="B", minutes=9) for n, t, p in parts))
+
+
+STUDY = Study(
+    name="baseline",
+    title="The unified baseline and activation decay",
+    build=build,
+    defaults=DEFAULTS,
+    arms=(
+        Arm("u512", "$U_{512}$", CURVES, BASE, extra_seeds=5, minutes=11),
+        Arm("u512-lact-printed", "$U_{512}$ + $L_{act}$, printed", {**PRINTED, **CURVES}, BASE, minutes=11),
+        Arm("u512-lact-tuned", "$U_{512}$ + $L_{act}$, tuned", {**PRINTED, **CURVES}, (*BASE, "lact-512"), minutes=11),
+        Arm("u64", "$U_{64}$", {"dim": 64}, BASE, minutes=9),
+        Arm("u64-lact-tuned", "$U_{64}$ + $L_{act}$, tuned", {"dim": 64, **PRINTED}, (*BASE, "lact-64"), minutes=9),
+        *_tier_b(),
+    ),
+    tunings=(
+        Tuning(
+            "baseline",
+            "u512",
+            (
+                {"lr": 1e-4, "head": 1.0, "gamma": 25.0},
+                {"lr": 1e-4, "head": 10.0, "gamma": 25.0},
+                {"lr": 3e-5, "head": 10.0, "gamma": 25.0},
+                {"lr": 1e-5, "head": 10.0, "gamma": 35.0},  # as DeML prints it
+                {"lr": 3e-4, "head": 1.0, "gamma": 25.0},
+                {"lr": 1e-4, "head": 1.0, "gamma": 5.0},
+            ),
+        ),
+        Tuning("lact-512", "u512-lact-tuned", tuple({"lact": w} for w in (LACT_RELEASED, 5e-4, 5e-3))),
+        Tuning("lact-64", "u64-lact-tuned", tuple({"lact": w} for w in (LACT_RELEASED, 5e-4, 5e-3))),
+    ),
+    live=("u512-lact-printed", "u512"),
+)

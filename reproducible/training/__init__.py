@@ -1,0 +1,1 @@
+"""Training: seeding, optimiser groups, checkpoints, the loop."""

@@ -1,0 +1,92 @@
+"""Embed stored images with a model and measure retrieval on a run's roles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from reproducible.config import RunConfig
+from reproducible.data.store import Store
+from reproducible.data.transforms import center_boxes, crop_resize
+from reproducible.evaluation import RetrievalResult, nearest, needed_k, retrieval_metrics
+from reproducible.progress import progress
+from reproducible.records import encode_hits, summarise
+
+RECALLS = (1, 2, 4, 8)
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one look at one role gives: the metrics and the neighbours they are computed from."""
+
+    result: RetrievalResult
+    neighbours: np.ndarray
+    relevant: np.ndarray
+
+
+@torch.no_grad()
+def embed(
+    model: nn.Module, images: Tensor, indices: np.ndarray, config: RunConfig, feature: str | None = None
+) -> Tensor:
+    """Embeddings of stored images, seen through the central window.
+
+    Args:
+        model: any model of the registry; its mode is restored.
+        images: the packed store on the device, uint8, :math:`(N, S, S, 3)`.
+        indices: which of them.
+        config: input size, window and precision.
+        feature: name of a feature in ``Output.features``; None: the embedding.
+
+    Returns:
+        fp32, :math:`(len(indices), d)`, on the device.
+    """
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    boxes = center_boxes(_BATCH, images.shape[1], config.data.crop)
+    found = []
+    for start in progress(range(0, len(indices), _BATCH), desc="embedding"):
+        rows = torch.from_numpy(np.asarray(indices[start : start + _BATCH], dtype=np.int64))
+        batch = images[rows.to(images.device)].to(device)
+        inputs = crop_resize(batch, boxes[: len(batch)], config.data.input_size)
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            output = model(inputs)
+        found.append((output.features[feature] if feature else output.embedding).float())
+    model.train(was_training)
+    return torch.cat(found)
+
+
+def evaluate(
+    model: nn.Module,
+    images: Tensor,
+    store: Store,
+    sets: tuple[np.ndarray, np.ndarray],
+    config: RunConfig,
+    feature: str | None = None,
+) -> Evaluation:
+    """Retrieval of queries against a gallery (primary protocol: no query is in the gallery).
+
+    Args:
+        model, images, config, feature: as in :func:`embed`.
+        store: labels of the images.
+        sets: indices of the queries and of the gallery.
+    """
+    queries, gallery = sets
+    both = embed(model, images, np.concatenate(sets), config, feature)
+    query_labels, gallery_labels = store.labels[queries], store.labels[gallery]
+    k = max(needed_k(query_labels, gallery_labels), *RECALLS)
+    ids, _ = nearest(both[: len(queries)], both[len(queries) :], min(k, len(gallery)))
+    result = retrieval_metrics(ids, query_labels, gallery_labels, ks=tuple(r for r in RECALLS if r <= ids.shape[1]))
+    relevant = (query_labels[:, None] == gallery_labels[None, :]).sum(axis=1)
+    return Evaluation(result, ids, relevant)
+
+
+def describe(evaluation: Evaluation, with_hits: bool = False) -> dict[str, Any]:
+    """What a record keeps of a look: the metrics in per cent and, packed, which queries found their class first."""
+    packed = {"hits": encode_hits(evaluation.result.hit_at_1)} if with_hits else {}
+    return {**summarise(evaluation.result), **packed}

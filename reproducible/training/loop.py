@@ -1,0 +1,221 @@
+"""The training loop: read it top to bottom.
+
+A run lives in one folder, named by its digest. It can be killed at any moment, also while it writes a checkpoint, and goes
+on to bit-identical weights: batches, crops and initial values come from streams keyed by the step, and everything else is
+in the checkpoint. When it is finished, ``record.json`` stays and the checkpoints go.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reproducible.config import RunConfig
+from reproducible.data.sampler import PKSampler
+from reproducible.data.store import Store
+from reproducible.data.transforms import crop_resize, random_boxes, random_flips
+from reproducible.losses.objective import build_objective
+from reproducible.models import build_model
+from reproducible.progress import progress
+from reproducible.records import encode_neighbours
+from reproducible.resources import UserError
+from reproducible.training import checkpoint
+from reproducible.training.evaluate import Evaluation, describe, evaluate
+from reproducible.training.optim import build_optimiser, build_schedule
+from reproducible.training.seeding import generator, initialise
+from reproducible.training.sets import build_sets
+from reproducible.types import Batch
+
+_CHECK_EVERY = 10  # steps between looks at the losses, each of which waits for the device
+
+
+class Training:
+    """One run on one device.
+
+    Args:
+        config: what to run.
+        store: the prepared data set.
+        folder: where its state goes.
+        device: where it computes.
+        save_every: seconds between checkpoints; one is also written at every evaluation.
+    """
+
+    def __init__(
+        self, config: RunConfig, store: Store, folder: Path, device: torch.device, save_every: float = 120.0
+    ) -> None:
+        self.config, self.store, self.folder, self.device = config, store, folder, device
+        self.save_every = save_every
+        self.sets = build_sets(config, store)
+        data = config.data
+        seen = store.labels[self.sets.train]
+        self.sampler = PKSampler(seen, self.sets.classes, data.classes_per_batch, data.images_per_class)
+        self.images = torch.from_numpy(store.images)
+        if device.type != "cpu":
+            self.images = self.images.to(device)
+        self.model = build_model(config)
+        initialise(self.model, config.seed)
+        self.model.to(device, memory_format=torch.channels_last).train()
+        self.objective = build_objective(config.objective).to(device)
+        self.optimiser = build_optimiser(self.model, self.objective, config.optimiser)
+        self.schedule = build_schedule(self.optimiser, config.optimiser)
+        self.step = 0
+        self.seconds = 0.0
+        self.curve: list[dict[str, Any]] = []
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step: classes and photographs from the stream ``order``, windows and mirroring from ``augmentation``."""
+        data = self.config.data
+        indices = torch.from_numpy(self.sets.train[self.sampler.indices(generator(self.config.seed, "order", step))])
+        chance = generator(self.config.seed, "augmentation", step)
+        boxes = random_boxes(len(indices), self.images.shape[1], data.crop, chance)
+        flip = random_flips(len(indices), chance)
+        stored = self.images[indices.to(self.images.device)]
+        images = crop_resize(stored, boxes, data.input_size, flip)
+        labels = torch.from_numpy(self.store.labels)[indices].to(self.device)
+        return Batch(images, labels)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Named losses of a batch; the trunk in the precision of the configuration, everything behind it in fp32."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            output = self.model(batch.images)
+        return self.objective(output, batch)
+
+    def run(self) -> dict[str, Any]:
+        """Train from the last checkpoint to the end.
+
+        Returns:
+            ``curve``, ``selected`` and ``last`` of a record, and ``seconds`` spent in steps and evaluations.
+
+        Raises:
+            UserError: if a loss is not finite; names step and arm, and keeps the last good checkpoint.
+        """
+        since = self.resume()  # losses since the last evaluation
+        waiting: list[dict[str, Tensor]] = []  # losses since the last look
+        saved = started = time.monotonic()
+        steps = range(self.step + 1, self.config.steps + 1)
+        for step in progress(steps, desc=self.config.label, total=self.config.steps, initial=self.step):
+            losses = self.losses(self.batch(step))
+            self.optimiser.zero_grad(set_to_none=True)
+            torch.stack(list(losses.values())).sum().backward()
+            self.optimiser.step()
+            self.schedule.step()
+            self.step = step
+            waiting.append({name: loss.detach() for name, loss in losses.items()})
+            evaluating = step % self.config.evaluation.every == 0
+            due = time.monotonic() - saved >= self.save_every
+            if evaluating or due or step % _CHECK_EVERY == 0:
+                since += self.check(waiting)
+                waiting = []
+            if evaluating:
+                self.look(since)
+                since = []
+            if evaluating or due:
+                now = time.monotonic()
+                self.seconds, saved, started = self.seconds + now - started, now, now
+                self.save(since)
+        return self.finish()
+
+    def check(self, waiting: list[dict[str, Tensor]]) -> list[dict[str, float]]:
+        """The losses of the last steps as numbers; one wait for the device.
+
+        Raises:
+            UserError: at the first one that is not finite.
+        """
+        numbers = [{name: loss.item() for name, loss in losses.items()} for losses in waiting]
+        for back, losses in enumerate(reversed(numbers)):
+            bad = [name for name, value in losses.items() if not math.isfinite(value)]
+            if bad:
+                raise UserError(
+                    f"{self.config.label}: {bad[0]} is {losses[bad[0]]} at step {self.step - back}. The last good checkpoint "
+                    f"is kept in {self.folder}; lower optimiser.lr or look at the loss's options."
+                )
+        return numbers
+
+    def look(self, since: list[dict[str, float]]) -> None:
+        """Add a point to the curve and keep the weights, in case validation selects them."""
+        evaluation = self.config.evaluation
+        means = {name: round(sum(losses[name] for losses in since) / len(since), 6) for name in since[0]}
+        point: dict[str, Any] = {"step": self.step, "loss": round(sum(means.values()), 6), "terms": means}
+        point["validation"] = describe(self.evaluate("validation"))
+        if evaluation.test_every and self.step % evaluation.test_every == 0:
+            point |= self.look_at_test()
+        if evaluation.seen_every and self.step % evaluation.seen_every == 0:
+            point["seen"] = describe(self.evaluate("seen"))
+        self.curve.append(point)
+        checkpoint.save(self.model.state_dict(), self.weights_file(self.step))
+
+    def evaluate(self, role: str) -> Evaluation:
+        """Look at one role with the current weights."""
+        return evaluate(self.model, self.images, self.store, self.sets.evaluation[role], self.config)
+
+    def look_at_test(self) -> dict[str, Any]:
+        """The test classes' part of a point: metrics, and the neighbours they come from."""
+        found = self.evaluate("test")
+        neighbours = encode_neighbours(found.neighbours, found.relevant)
+        return {"test": describe(found, with_hits=True), "neighbours": neighbours}
+
+    def finish(self) -> dict[str, Any]:
+        """Select a checkpoint on the validation classes; look at the test classes there and at the last step."""
+        best = select([p["validation"]["map_at_r"] for p in self.curve], self.config.evaluation.window)
+        chosen, final = self.curve[best], self.curve[-1]
+        if self.config.evaluation.test:
+            for point in (chosen, final):
+                if "test" not in point:
+                    self.model.load_state_dict(checkpoint.load(self.weights_file(point["step"]), self.device))
+                    point |= self.look_at_test()
+        kept = ("step", "test", "neighbours")
+        selected = {"not_converged": chosen is final, **{key: chosen[key] for key in kept if key in chosen}}
+        last = {key: final[key] for key in kept[:2] if key in final}
+        for point in self.curve:
+            point.pop("neighbours", None)
+        return {"curve": self.curve, "selected": selected, "last": last, "seconds": self.seconds}
+
+    def weights_file(self, step: int) -> Path:
+        """Where the weights of an evaluated step are kept until the run is finished."""
+        return self.folder / f"weights_{step:06d}.pt"
+
+    def save(self, since: list[dict[str, float]]) -> None:
+        """Write the checkpoint."""
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "curve": self.curve,
+            "since": since,
+            "model": self.model.state_dict(),
+            "objective": self.objective.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "chance": torch.get_rng_state(),
+        }
+        checkpoint.save(state, self.folder / "checkpoint.pt")
+
+    def resume(self) -> list[dict[str, float]]:
+        """Go back to the last checkpoint, if there is one; returns the losses since the last evaluation."""
+        path = self.folder / "checkpoint.pt"
+        if not path.is_file():
+            return []
+        state = checkpoint.load(path, self.device)
+        self.step, self.seconds, self.curve = state["step"], state["seconds"], state["curve"]
+        self.model.load_state_dict(state["model"])
+        self.objective.load_state_dict(state["objective"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        torch.set_rng_state(state["chance"].cpu())
+        return state["since"]
+
+
+def select(values: list[float], window: int) -> int:
+    """Index of the best centred moving average; at the ends the window is cut. The earliest wins a tie.
+
+    Args:
+        values: validation MAP@R at each evaluation.
+        window: evaluations averaged over, odd.
+    """
+    half = window // 2
+    smooth = [sum(part) / len(part) for i in range(len(values)) if (part := values[max(0, i - half) : i + half + 1])]
+    return smooth.index(max(smooth))

@@ -1,0 +1,152 @@
+"""Run configurations: each once, on one process a core, with what is finished taken from the run cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import torch
+
+from reproducible import registry
+from reproducible.config import Component, RunConfig, digest, to_dict
+from reproducible.data.store import Store, open_store
+from reproducible.records import check, finished, run_folder, run_lengths, write_text
+from reproducible.resources import asset, cache_dir
+from reproducible.training import checkpoint
+from reproducible.training.devices import choose_device, environment, keep_freed_memory
+from reproducible.training.evaluate import describe, evaluate
+from reproducible.training.loop import Training
+from reproducible.training.sets import build_sets
+from reproducible.types import RunRecord
+
+log = logging.getLogger(__name__)
+
+
+@cache
+def _hash_of(weights: str) -> str:
+    return hashlib.sha256(asset(weights).read_bytes()).hexdigest()[:16]
+
+
+def weights_hash(config: RunConfig) -> str:
+    """Hash of the file that the trunk starts from; ``none`` for one without."""
+    weights = registry.entry("backbone", config.backbone.name).weights
+    return _hash_of(weights) if weights else "none"
+
+
+def run_digest(config: RunConfig, store: Store) -> str:
+    """The name of a run on this data."""
+    return digest(config, data=store.fingerprint, weights=weights_hash(config), versions=registry.versions(config))
+
+
+def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "auto") -> RunRecord:
+    """Run a configuration, or return its record if it has been run; resume it if it was interrupted.
+
+    Args:
+        config: what to run.
+        profile: name of the profile it is run for.
+        criteria: hash of the claims' criteria that stand now.
+        device: ``auto``, ``cpu``, ``cuda``, ...
+
+    Returns:
+        The record (``reproducible/records.py`` documents it); it is also in the run's folder.
+
+    Raises:
+        UserError: if another process works on the run, a loss is not finite, or something cannot be read or written.
+    """
+    store = open_store(config.data.name)
+    name = run_digest(config, store)
+    labels = {"study": config.study, "arm": config.arm, "profile": profile}
+    folder = run_folder(name)
+    with checkpoint.lock(folder):
+        done = finished(name)
+        if done is not None:
+            return {**done, **labels}
+        where = choose_device(device)
+        training = Training(config, store, folder, where)
+        log.info("%s: run %s in %s", config.label, name, folder)
+        result = training.run()
+        seconds = result.pop("seconds")
+        queries, gallery = build_sets(config, store).evaluation["test"]
+        record: RunRecord = {
+            **labels,
+            "draw": config.data.draw,
+            "seed": config.seed,
+            "digest": name,
+            "criteria": criteria,
+            "config": to_dict(replace(config, study="", arm=""), sparse=True),
+            "data": store.fingerprint,
+            "weights": weights_hash(config),
+            "versions": registry.versions(config),
+            **result,
+            "untouched": untouched(config, store, where),
+            "queries": run_lengths(store.labels[queries], store.coarse[queries]),
+            "gallery": run_lengths(store.labels[gallery], store.coarse[gallery]),
+            "environment": {**environment(where, config.precision), "seconds": round(seconds, 1)},
+        }
+        check(record, str(folder))
+        write_text(folder / "record.json", json.dumps(record))
+        for leftover in (folder / "checkpoint.pt", *folder.glob("weights_*.pt")):
+            leftover.unlink(missing_ok=True)
+    return record
+
+
+def untouched(config: RunConfig, store: Store, device: torch.device) -> dict[str, Any]:
+    """The pretrained trunk's pooled features on each role that the run looks at, before any training.
+
+    Computed once for a class draw and input, whatever the arm.
+    """
+    plain = RunConfig(data=config.data, backbone=config.backbone, precision=config.precision, seed=0)
+    plain = replace(plain, evaluation=replace(plain.evaluation, seen_images=config.evaluation.seen_images))
+    plain = replace(plain, model=Component("unified"))
+    path = cache_dir() / "untouched" / f"{run_digest(plain, store)}.json"
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    sets = build_sets(config, store).evaluation
+    wanted = [role for role in sets if role == "validation" or (config.evaluation.test and role not in known)]
+    missing = [role for role in wanted if role not in known]
+    if missing:
+        model = registry.build("model", "unified", registry.build("backbone", config.backbone.name, **config.backbone.options))
+        model.to(device, memory_format=torch.channels_last)
+        images = torch.from_numpy(store.images)
+        images = images if device.type == "cpu" else images.to(device)
+        for role in missing:
+            found = evaluate(model, images, store, sets[role], plain, feature="conv")
+            known[role] = describe(found, with_hits=role == "test")
+        write_text(path, json.dumps(known))
+    return {role: known[role] for role in sets if role in known and (config.evaluation.test or role == "validation")}
+
+
+def _prepare_worker() -> None:
+    torch.set_num_threads(1)
+    keep_freed_memory()
+
+
+def execute_all(
+    configs: Sequence[RunConfig], *, profile: str, criteria: str, device: str = "auto", workers: int = 1
+) -> Iterator[RunRecord]:
+    """Run many configurations, yielding each record as it is finished.
+
+    Args:
+        configs: what to run, the most urgent first.
+        profile, criteria, device: as in :func:`execute`.
+        workers: processes; one thread each where there are several.
+    """
+    if workers == 1:
+        for config in configs:
+            yield execute(config, profile=profile, criteria=criteria, device=device)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker) as pool:
+        jobs = [pool.submit(execute, c, profile=profile, criteria=criteria, device=device) for c in configs]
+        try:
+            for job in as_completed(jobs):
+                yield job.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

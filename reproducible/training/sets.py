@@ -1,0 +1,61 @@
+"""Which stored images play which role in a run: training, validation, test and seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reproducible.config import RunConfig
+from reproducible.data.splits import protocol, split
+from reproducible.data.store import Store
+
+PRIMARY = "test_to_trainval"
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Indices into the store.
+
+    Attributes:
+        train: photographs that training draws from; every part of the seen classes.
+        classes: the seen classes.
+        evaluation: queries and gallery of the primary protocol by role: validation, test, seen.
+    """
+
+    train: np.ndarray
+    classes: tuple[int, ...]
+    evaluation: dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def build_sets(config: RunConfig, store: Store) -> Sets:
+    """The roles of a run (page: benchmark and protocol).
+
+    The seen curve uses at most ``evaluation.seen_images`` photographs of each seen class and part; profile smoke limits
+    classes and photographs everywhere.
+    """
+    drawn = split(store, config.data.split, config.data.draw)
+    roles = {"train": drawn.train, "validation": drawn.validation, "test": drawn.test}
+    if config.data.limit_classes:
+        roles = {role: classes[: config.data.limit_classes] for role, classes in roles.items()}
+    few = config.data.limit_images
+    queries, gallery = protocol(store, roles["train"], PRIMARY)
+    train = np.sort(np.concatenate([_first(store, queries, few), _first(store, gallery, few)]))
+    seen = min(few, config.evaluation.seen_images) if few else config.evaluation.seen_images
+    limits = {"validation": few, "test": few, "seen": seen}
+    evaluation = {
+        role: tuple(_first(store, part, limits[role]) for part in protocol(store, roles[classes], PRIMARY))
+        for role, classes in (("validation", "validation"), ("test", "test"), ("seen", "train"))
+    }
+    return Sets(train, tuple(roles["train"]), evaluation)
+
+
+def _first(store: Store, indices: np.ndarray, few: int) -> np.ndarray:
+    """The first ``few`` of each class and part (0: all), in the order of the classes."""
+    chosen = []
+    for label in np.unique(store.labels[indices]):
+        of_class = indices[store.labels[indices] == label]
+        for part in np.unique(store.parts[of_class]):
+            of_part = of_class[store.parts[of_class] == part]
+            chosen.append(of_part[: few or None])
+    return np.concatenate(chosen)

@@ -1,0 +1,146 @@
+"""From criteria to the table of verdicts and the headline."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up import OLD, arms, claim, difference
+
+from reproducible.claims import all_rows, combine, evaluate, headline, load_published, verdict_table
+from reproducible.criteria import ClaimSet, criteria_hash, load_claims
+from reproducible.resources import UserError
+
+
+def test_an_analytic_claim_is_proved_only_where_its_test_exists(tmp_path: Path) -> None:
+    node = "tests/unit/test_walk.py::test_it_is_uniform"
+    criterion = {"level": "analytic", "test": "analytic", "tests": [node], "shows": "proved", "statement": "D 1 = 1."}
+    assert evaluate(claim(criterion), {}, root=tmp_path)[0].word == f"not run (no test {node})"
+    file = tmp_path / "tests" / "unit" / "test_walk.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("def test_it_is_uniform_too():\n    pass\n")
+    assert evaluate(claim(criterion), {}, root=tmp_path)[0].word.startswith("not run")
+    file.write_text("def test_it_is_uniform():\n    pass\n")
+    assert evaluate(claim(criterion), {}, root=tmp_path)[0].word == "proved"
+    assert evaluate(claim({**criterion, "shows": "refuted"}), {}, root=tmp_path)[0].word == "refuted by analysis"
+
+
+@pytest.mark.parametrize(
+    ("claim_id", "word"),
+    [
+        ("D04", "supported (8 of 8 hold)"),
+        ("D27", "partly (7 of 8 hold)"),  # 76.1 on SOP is below the 76.3 that ABE published
+        ("V10", "partly (1 of 5 hold)"),  # on Cars only R@4 is above DREML
+        ("V18", "contradicted (0 of 1 hold)"),
+        ("B09", "contradicted (0 of 1 hold)"),
+        ("B21", "contradicted (0 of 1 hold)"),
+    ],
+)
+def test_verdicts_on_the_printed_tables(claim_id: str, word: str) -> None:
+    rows = evaluate(load_claims()[claim_id], {})
+    assert [row.word for row in rows if row.level == "published" and row.decides] == [word]
+
+
+def test_a_row_that_no_document_prints_is_named() -> None:
+    cell = {"source": "DeML", "table": "1", "method": "U1024", "dataset": "CUB-200-2011", "metric": "R@K", "k": 1}
+    comparisons = [{"left": cell, "relation": ">", "right": 50.0, "margin": 0.0}]
+    criterion = {"level": "published", "test": "published", "comparisons": comparisons, "reason": ""}
+    with pytest.raises(UserError, match=r"D04, criterion 1: .*U1024"):
+        evaluate(claim(criterion), {})
+
+
+def test_published_numbers_are_read_once_each(tmp_path: Path) -> None:
+    head = "source,table,method,dataset,metric,k,value,std,notes\n"
+    path = tmp_path / "published.csv"
+    path.write_text(head + "DeML,1,U64,CUB,R@K,1,50.0,,own\nDeML,1,U64,CUB,R@K,1,51.0,,own\n")
+    with pytest.raises(UserError, match=r"line 3: DeML \| 1 \| U64 .* twice"):
+        load_published(path)
+    (tmp_path / "word.csv").write_text(head + "DeML,1,U64,CUB,R@K,1,fifty,,own\n")
+    with pytest.raises(UserError, match="line 2: value 'fifty' is not a number"):
+        load_published(tmp_path / "word.csv")
+
+
+@pytest.mark.parametrize(
+    ("words", "verdict"),
+    [
+        (["supported", "supported"], "supported"),
+        (["supported", "supported, smaller than claimed"], "supported, smaller than claimed"),
+        (["supported", "contradicted"], "partly (1 of 2 criteria)"),
+        (["supported", "inconclusive"], "partly (1 of 2 criteria)"),
+        (["inconclusive", "contradicted (x fails here)"], "contradicted (x fails here)"),
+        (["inconclusive", "inconclusive"], "inconclusive"),
+        (["supported", "not run (2 of 5 draws)"], "not run (2 of 5 draws)"),
+        (["not run", "not testable here (needs boxes)"], "not testable here (needs boxes)"),
+        (["proved"], "proved"),
+    ],
+)
+def test_all_deciding_criteria_make_the_verdict(words: list[str], verdict: str) -> None:
+    assert combine(words) == verdict
+
+
+def family(members: int) -> tuple[ClaimSet, dict[str, list[dict[str, Any]]]]:
+    """Claims with one clear difference (p near 0.03) among others that have not been run."""
+    entries = [claim(difference(), id="D01")]
+    entries += [claim(difference(arms=["x", "y"]), id=f"D{number:02d}") for number in range(2, members + 1)]
+    made = ClaimSet(1, {"baseline-real": tuple(entry.id for entry in entries)}, tuple(entries))
+    return made, {"baseline": arms(new=np.add(OLD, [4, 7, 1.5, 9, 2.5]), old=OLD)}
+
+
+def test_holm_decides_within_a_family() -> None:
+    alone = all_rows(*family(1))[0]
+    assert 0.0125 < alone.p < 0.05
+    assert (alone.word, alone.p_holm) == ("supported, smaller than claimed", pytest.approx(alone.p))
+    crowded = all_rows(*family(4))[0]
+    assert crowded.p_holm == pytest.approx(4 * crowded.p)
+    assert crowded.word == "inconclusive (supported, smaller than claimed before Holm's adjustment)"
+    assert (crowded.t_low, crowded.t_high) == (alone.t_low, alone.t_high), "intervals are shown unadjusted"
+
+
+def test_records_under_other_criteria_are_flagged() -> None:
+    made, records = family(1)
+    assert all_rows(made, records)[0].criteria_changed
+    for run in records["baseline"]:
+        run["criteria"] = criteria_hash(made, "baseline")
+    assert not all_rows(made, records)[0].criteria_changed
+
+
+def test_the_table_has_one_row_a_claim_and_level() -> None:
+    table = verdict_table(records_by_study={})
+    assert not table.duplicated(["claim", "level"]).any()
+    assert set(table["claim"]) == {entry.id for entry in load_claims().claims}
+    detail = verdict_table("VEM", detail=True, records_by_study={})
+    assert set(detail["source"]) == {"VEM"}
+    assert len(detail) == sum(len(c.criteria) for c in load_claims().claims if c.source == "VEM")
+    with pytest.raises(UserError, match=r"no claims of a document 'DIABLOW'\. Did you mean 'DIABLO'"):
+        verdict_table("DIABLOW", records_by_study={})
+
+
+def test_the_claims_on_the_baseline_are_decided_by_its_records() -> None:
+    steady = dict(
+        u512=OLD, u512_lact_printed=np.subtract(OLD, 5), u512_lact_tuned=np.add(OLD, 3), u64=np.subtract(OLD, 4)
+    )
+    table = verdict_table(records_by_study={"baseline": arms(**steady, u64_lact_tuned=np.subtract(OLD, 3))})
+    verdicts = table[table["level"] == "real"].set_index("claim")["verdict"]
+    assert verdicts["D04"] == "contradicted"
+    assert verdicts["D05"] == "supported"  # 3 - 1 = 2 points on every draw
+    assert verdicts["D07"] == "supported"
+    assert verdicts[["D03", "D06", "D08", "V01"]].tolist() == ["not run"] * 4
+
+
+def test_the_headline_counts_authors_claims_only() -> None:
+    rows = [("author", "real", "supported"), ("author", "real", "supported (1 of 1 hold)")]
+    rows += [("author", "controlled", "not run (2 of 5 draws)"), ("reviewer", "real", "contradicted")]
+    counts = headline(pd.DataFrame(rows, columns=["kind", "level", "verdict"]))
+    assert counts.loc["real", "supported"] == 2
+    assert counts.loc["controlled", "not run"] == 1
+    assert "contradicted" not in counts.columns
+
+
+def test_verdicts_need_no_torch() -> None:
+    code = "import sys; from reproducible.claims import verdict_table; verdict_table(); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

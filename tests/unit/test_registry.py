@@ -1,0 +1,132 @@
+"""The registry: every name builds something that runs, and reading it needs no torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from reproducible import registry
+from reproducible.backbones.base import Backbone
+from reproducible.config import Component, RunConfig
+from reproducible.losses.objective import build_objective
+from reproducible.models import build_model
+from reproducible.resources import UserError
+from reproducible.types import Batch, Output
+
+LABELS = torch.tensor([0, 0, 1, 1])
+
+
+def entries(kind: str) -> list[str]:
+    return sorted(registry.REGISTRY[kind])
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Backbone:
+    return registry.build("backbone", "bvlc_googlenet")
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["config", "registry", "resources", "types", "criteria", "records", "studies", "studies.running", "data.splits"],
+)
+def test_declarations_need_no_torch(module: str) -> None:
+    program = f"import sys, reproducible.{module}; sys.exit('torch' in sys.modules)"
+    root = Path(registry.__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", program], cwd=root, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", entries("backbone"))
+def test_every_backbone_runs_forward_and_backward(name: str) -> None:
+    network = registry.build("backbone", name)
+    assert isinstance(network, Backbone)
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 255
+    features = network(images)[network.last]
+    assert features.shape[:2] == (2, network.channels[network.last])
+    features.mean().backward()
+    gradients = [p.grad for p in network.parameters()]
+    assert all(g is not None and torch.isfinite(g).all() for g in gradients)
+    assert sum(g.abs().sum() for g in gradients) > 0
+
+
+@pytest.mark.parametrize("name", entries("model"))
+def test_every_model_runs_forward_and_backward(name: str) -> None:
+    model = build_model(RunConfig(model=Component(name)))
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 255
+    output = model(images)
+    assert isinstance(output, Output)
+    assert output.embedding.dtype == torch.float32
+    assert output.embedding.norm(dim=1).tolist() == pytest.approx([1.0, 1.0], abs=1e-6)
+    for learned, weight, given in zip(output.learners, output.weights, output.inputs, strict=True):
+        torch.testing.assert_close(learned, given @ weight.T)
+    output.learners[0].square().mean().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", entries("loss"))
+def test_every_loss_runs_forward_and_backward(name: str) -> None:
+    stream = torch.Generator().manual_seed(0)
+    given = torch.randn(4, 6, generator=stream)
+    weight = torch.randn(3, 6, generator=stream, requires_grad=True)
+    learned = given @ weight.T
+    output = Output(nn.functional.normalize(learned), (learned,), (weight,), (given,))
+    losses = build_objective([Component(name)])(output, Batch(torch.empty(4, 3, 1, 1), LABELS))
+    assert list(losses) == [name]
+    assert losses[name].shape == ()
+    losses[name].backward()
+    assert torch.isfinite(losses[name])
+    assert weight.grad is not None
+    assert torch.isfinite(weight.grad).all()
+    assert weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("kind", sorted(registry.REGISTRY))
+def test_entries_have_versions_and_weights_that_ship(kind: str) -> None:
+    from reproducible.resources import asset
+
+    for found in registry.REGISTRY[kind].values():
+        assert found.version >= 1
+        if found.weights:
+            assert asset(found.weights).is_file()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "words"),
+    [
+        ("loss", "binomial_deviants", "There is no loss named 'binomial_deviants'. Did you mean 'binomial_deviance'?"),
+        ("model", "unfied", "There is no model named 'unfied'. Did you mean 'unified'? Known: "),
+        ("backbone", "resnet50", "There is no backbone named 'resnet50'."),
+    ],
+)
+def test_unknown_names(kind: str, name: str, words: str) -> None:
+    with pytest.raises(UserError) as error:
+        registry.build(kind, name)
+    assert words in str(error.value)
+
+
+def test_unknown_options(backbone: Backbone) -> None:
+    with pytest.raises(UserError, match=r"loss 'binomial_deviance' has no option 'gama'. Did you mean 'gamma'\?"):
+        registry.build("loss", "binomial_deviance", gama=5.0)
+    with pytest.raises(UserError, match=r"model 'unified' has no option 'dims'. Did you mean 'dim'\?"):
+        registry.build("model", "unified", backbone, dims=64)
+    with pytest.raises(UserError, match="has no option 'backbone'"):  # given by position already
+        registry.build("model", "unified", backbone, backbone=backbone)
+
+
+def test_options_reach_the_builder(backbone: Backbone) -> None:
+    assert registry.build("loss", "binomial_deviance", gamma=5.0).gamma == 5.0
+    assert registry.build("model", "unified", backbone, dim=7).learner.weight.shape == (7, 1024)
+
+
+def test_versions_name_each_component_once() -> None:
+    terms = (Component("binomial_deviance"), Component("unit_rows", {"weight": 0.1}))
+    assert registry.versions(RunConfig(objective=terms)) == {
+        "backbone/bvlc_googlenet": registry.entry("backbone", "bvlc_googlenet").version,
+        "model/unified": registry.entry("model", "unified").version,
+        "loss/binomial_deviance": registry.entry("loss", "binomial_deviance").version,
+        "loss/unit_rows": registry.entry("loss", "unit_rows").version,
+    }
