@@ -2,52 +2,97 @@
 
 PROFILE ?= quick
 DEVICE ?= auto
-TORCH_INDEX ?=
+TIERS ?= A
 PORT ?= 8000
+TORCH_INDEX ?=
 
-SHELL := /bin/sh
-ROOT := $(CURDIR)
 VENV := .venv
-BIN := $(ROOT)/$(VENV)/bin
+BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-PAGE := $(ROOT)/_build/book/$(PROFILE)/_build/html
-SNAKEMAKE = $(BIN)/snakemake --snakefile Snakefile --directory _build --cores $(CORES) --rerun-triggers mtime \
-	--rerun-incomplete --quiet rules host progress --config profile=$(PROFILE) device=$(DEVICE) --
+PAGE = _build/book/$(PROFILE)/_build/html/index.html
 PIP = $(BIN)/python -m pip install --quiet --quiet
+TORCH_PIP = $(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+SNAKEMAKE = $(BIN)/snakemake --directory _build --cores $(CORES) --rerun-triggers mtime --rerun-incomplete \
+	--quiet all --config profile=$(PROFILE) device=$(DEVICE) tiers=$(TIERS) --
+TEST_CACHE := _build/test-cache
 
-export REPRODUCIBLE_CACHE ?= $(ROOT)/_build/cache
+export REPRODUCIBLE_CACHE ?= $(CURDIR)/_build/cache
 export OMP_NUM_THREADS ?= 1
+export REPRODUCIBLE_PROGRESS ?= $(shell test -t 2 && echo 1 || echo 0)
 export PYTHONNOUSERSITE := 1
-export PATH := $(BIN):$(PATH)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help env book test notebooks records serve bench clean
 
 help:
-	@echo "make env        create .venv with the pinned packages (TORCH_INDEX=<index of CPU wheels> avoids CUDA)"
-	@echo "make book       run the notebooks at PROFILE and build the book; prints where its first page is"
-	@echo "make test       lint, unit tests, the notebooks against their committed outputs, a strict book build"
-	@echo "make notebooks  run the committed notebooks again at profile smoke and store their outputs"
-	@echo "make records    run what is missing of the studies' standard runs; hours, resumable (KEEP: data_manifests/records)"
+	@echo "make env        create $(VENV) with the pinned packages"
+	@echo "make book       run the notebooks at PROFILE, build the book, print where its first page is"
+	@echo "make test       lint, tests, notebooks against their committed outputs, a strict build of the book"
+	@echo "make notebooks  run the notebooks at profile smoke and store the outputs in notebooks/, to be committed"
+	@echo "make records    run what is missing of the standard runs into data_manifests/records; hours, resumable"
 	@echo "make serve      show the built book at http://localhost:$(PORT)"
 	@echo "make bench      measure speed and memory on this machine"
-	@echo "make clean      remove _build: built pages, prepared data, cached runs (.venv stays)"
+	@echo "make clean      remove _build: pages, prepared data and cached runs; $(VENV) and the records stay"
 	@echo
-	@echo "PROFILE=smoke|quick|standard  how much the book's notebooks run live          (now: $(PROFILE))"
-	@echo "DEVICE=auto|cpu|cuda          where tensors live                              (now: $(DEVICE))"
-	@echo "REPRODUCIBLE_DATA=<folder>    further data sets and weights, where at hand    (now: $(or $(REPRODUCIBLE_DATA),none))"
-	@echo "REPRODUCIBLE_CACHE=<folder>   prepared data and finished runs                 (now: $(REPRODUCIBLE_CACHE))"
+	@echo "PROFILE=smoke|quick|standard  how much the book's notebooks train live, now $(PROFILE)"
+	@echo "DEVICE=auto|cpu|cuda          where to train, now $(DEVICE)"
+	@echo "TIERS=A|AB                    which arms 'make records' runs, now $(TIERS)"
+	@echo "TORCH_INDEX=<address>         an index of CPU builds of PyTorch, for 'make env' without CUDA"
+	@echo "REPRODUCIBLE_DATA=<folder>    further data sets, where they are at hand"
+	@echo "REPRODUCIBLE_CACHE=<folder>   prepared data and finished runs, now $(REPRODUCIBLE_CACHE)"
 
 env: $(STAMP)
+	@echo "$(VENV) is ready: . $(VENV)/bin/activate, then reproducible --help"
 
 $(STAMP): requirements-torch.txt requirements.lock pyproject.toml .ci/venv
 	@.ci/venv $(VENV)
-	@echo "Installing the pinned packages into $(VENV) (a few minutes the first time) ..."
+	@echo "Installing the pinned packages into $(VENV): some minutes the first time ..."
 	@$(PIP) --require-hashes --no-deps --requirement requirements.lock
 	@echo "Installing torch ..."
-	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) --no-deps "$$(grep '^torchvision==' requirements-torch.txt)"
-	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' requirements-torch.txt)"
+	@$(TORCH_PIP) --no-deps "$$(grep '^torchvision==' requirements-torch.txt)"
+	@$(TORCH_PIP) "$$(grep '^torch==' requirements-torch.txt)"
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m pip check
 	@touch $@
 
+book: $(STAMP)
+	@mkdir -p _build
+	@$(SNAKEMAKE) book || { echo "If an earlier build was killed: $(BIN)/snakemake --directory _build --unlock" >&2; exit 1; }
+	@echo "The book (profile $(PROFILE)): file://$(CURDIR)/$(PAGE)"
+
+# The notebooks and tests see the prepared data but no finished run, so that nothing passes on an old result.
+$(TEST_CACHE): $(STAMP)
+	@rm -rf $@
+	@mkdir -p $@ "$$REPRODUCIBLE_CACHE/stores"
+	@ln -s "$$REPRODUCIBLE_CACHE/stores" $@/stores
+.PHONY: $(TEST_CACHE)
+
+test: $(TEST_CACHE)
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/codespell
+	@$(BIN)/lint-imports > _build/imports.txt || { cat _build/imports.txt; exit 1; }
+	@REPRODUCIBLE_CACHE="$(CURDIR)/$(TEST_CACHE)" REPRODUCIBLE_PROGRESS=0 $(BIN)/python -m pytest --quiet --durations 10 \
+		--nbval-lax --nbval-current-env --nbval-kernel-startup-timeout 300 tests notebooks
+
+notebooks: $(TEST_CACHE)
+	@set -e; for notebook in notebooks/*.ipynb; do \
+		echo "$$notebook"; \
+		REPRODUCIBLE_CACHE="$(CURDIR)/$(TEST_CACHE)" $(BIN)/python -m reproducible.report.build execute $$notebook $$notebook; \
+	done
+
+records: $(STAMP)
+	@mkdir -p _build
+	@$(SNAKEMAKE) records
+
+serve:
+	@test -f $(PAGE) || { echo "There is no book for profile $(PROFILE) yet: make book PROFILE=$(PROFILE)" >&2; exit 1; }
+	@echo "http://localhost:$(PORT) (stop with Ctrl-C)"
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(dir $(PAGE))
+
+bench: $(STAMP)
+	@set -e; for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script; done
+
+clean:
+	rm -rf _build .import_linter_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,4 +1,5 @@
-"""The ``reproducible`` command. Its help teaches: every verb says what it does, where its output goes and what comes next."""
+"""The ``reproducible`` command. Its help teaches: every verb says what it does, where its output goes and what comes
+next."""
 
 from __future__ import annotations
 
@@ -50,7 +51,9 @@ def data_prepare(name: Name = "groceries") -> None:
     from reproducible.data.store import prepare
 
     store = prepare(name)
-    typer.echo(f"{name}: {len(store.labels)} images ready, fingerprint {store.fingerprint[:16]}, in {cache_dir() / 'stores'}")
+    typer.echo(
+        f"{name}: {len(store.labels)} images ready, fingerprint {store.fingerprint[:16]}, in {cache_dir() / 'stores'}"
+    )
 
 
 @data_app.command("verify")
@@ -59,8 +62,10 @@ def data_verify(name: Name = "groceries") -> None:
     from reproducible.data.store import verify
 
     report = verify(name)
-    typer.echo(str(report))
-    if not report.ok:
+    typer.echo(f"{name}: {report.images} images checked, {len(report.problems)} problems")
+    for problem in report.problems:
+        typer.echo(f"  {problem}")
+    if report.problems:
         raise typer.Exit(1)
 
 
@@ -68,7 +73,9 @@ def data_verify(name: Name = "groceries") -> None:
 def run(
     arm: Annotated[str, typer.Argument(help="study/arm, for example baseline/u512.")],
     draw: Annotated[int, typer.Option(help="Class draw.")] = 0,
-    seed: Annotated[int, typer.Option(help="Seed of order, crops and initial values; -1: the number of the draw.")] = -1,
+    seed: Annotated[
+        int, typer.Option(help="Seed of order, crops and initial values; -1: the number of the draw.")
+    ] = -1,
     profile: Annotated[str, typer.Option(help="smoke (seconds) or standard.")] = "standard",
     change: Annotated[list[str] | None, typer.Option("--set", help="Change a field, as in optimiser.lr=3e-5.")] = None,
     device: Device = "auto",
@@ -86,8 +93,9 @@ def run(
     record = execute(config, profile=profile, criteria=criteria_hash(load_claims(), name), device=device)
     for key in ("untouched", "selected", "last"):
         point = record[key].get("test", {})
+        recall, precision = (point.get(metric, float("nan")) for metric in ("recall_at_1", "map_at_r"))
         step = f" step {record[key]['step']}" if "step" in record[key] else ""
-        typer.echo(f"{key:10} R@1 {point.get('recall_at_1', float('nan')):6.2f}  MAP@R {point.get('map_at_r', float('nan')):6.2f}{step}")
+        typer.echo(f"{key:10} R@1 {recall:6.2f}  MAP@R {precision:6.2f}{step}")
     typer.echo(f"Record: {records.run_folder(record['digest']) / 'record.json'}")
 
 
@@ -98,8 +106,8 @@ def study_list() -> None:
         found = [r["arm"] for r in records.load(one.name)]
         typer.echo(f"{one.name}: {one.title}")
         for arm in one.arms:
-            wanted = arm.draws + arm.extra_seeds
-            typer.echo(f"  {arm.name:24} tier {arm.tier}  {found.count(arm.name):2} of {wanted:2} records  {arm.minutes:4.0f} min a run")
+            done = f"{found.count(arm.name):2} of {arm.draws + arm.extra_seeds:2} records"
+            typer.echo(f"  {arm.name:24} tier {arm.tier}  {done}  {arm.minutes:4.0f} min a run")
 
 
 @study_app.command("tune")
@@ -128,7 +136,9 @@ def study_run(
             f"{record['arm']:24} draw {record['draw']} seed {record['seed']}  R@1 {point['recall_at_1']:6.2f} at step "
             f"{record['selected']['step']}  ({record['environment']['seconds'] / 60:.1f} min)"
         )
-    typer.echo(f"Records: {manifests() / 'records' / name}.jsonl" if profile == "standard" else f"Runs: {cache_dir() / 'runs'}")
+    typer.echo(
+        f"Records: {manifests() / 'records' / name}.jsonl" if profile == "standard" else f"Runs: {cache_dir() / 'runs'}"
+    )
 
 
 @record_app.command("list")
@@ -147,14 +157,18 @@ def record_verify(name: Annotated[str, typer.Argument(help="A study; empty: all.
             checked += "neighbours" in record["selected"]
             for metric, (stated, found) in records.verify(record).items():
                 wrong += 1
-                typer.echo(f"{stem} {record['arm']} {record['digest']}: {metric} is stated as {stated}, rescored {found}")
+                typer.echo(
+                    f"{stem} {record['arm']} {record['digest']}: {metric} is stated as {stated}, rescored {found}"
+                )
     typer.echo(f"{checked} records rescored, {wrong} metrics differ.")
     if wrong:
         raise typer.Exit(1)
 
 
 @app.command()
-def verdicts(source: Annotated[str, typer.Option(help="DeML, VEM, DIABLO, SGML, Review or Cross-paper; empty: all.")] = "") -> None:
+def verdicts(
+    source: Annotated[str, typer.Option(help="DeML, VEM, DIABLO, SGML, Review or Cross-paper; empty: all.")] = "",
+) -> None:
     """The verdict on every claim, computed now from the committed records."""
     from reproducible.claims import headline, verdict_table
 
@@ -175,7 +189,17 @@ def doctor() -> None:
 
     device = choose_device()
     lines: dict[str, Any] = {"python": sys.version.split()[0]}
-    for package in ("reproducible", "torch", "torchvision", "numpy", "pillow", "faiss-cpu", "timm", "papermill", "jupyter-book"):
+    for package in (
+        "reproducible",
+        "torch",
+        "torchvision",
+        "numpy",
+        "pillow",
+        "faiss-cpu",
+        "timm",
+        "papermill",
+        "jupyter-book",
+    ):
         try:
             lines[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
@@ -205,7 +229,10 @@ def guarded(command: Callable[[], Any]) -> int:
         print(f"reproducible: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\nStopped. The same command goes on where this one was; runs are in {cache_dir() / 'runs'}.", file=sys.stderr)
+        print(
+            f"\nStopped. The same command goes on where this one was; runs are in {cache_dir() / 'runs'}.",
+            file=sys.stderr,
+        )
         return 130
     except Exception as error:
         if not hasattr(error, "show"):  # the command line's own errors, such as an unknown option, show themselves

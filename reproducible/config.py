@@ -1,9 +1,10 @@
 """What to run: frozen dataclasses that resolve, validate and digest a run. Imports no torch.
 
-A run is named by its digest (design: the digest is the only key of a run): the SHA-256 of the resolved configuration, the
-fingerprint of the data, the hash of the weights it starts from and the behaviour version of every component it uses. Labels
-(study, arm) stay out of it, so that two studies that ask for the same computation share one run. A field that equals its
-default is left out as well: a field that is added later, with the old behaviour as its default, changes no digest.
+A run is named by its digest (design: the digest is the only key of a run): the SHA-256 of the resolved configuration,
+the fingerprint of the data, the hash of the weights it starts from and the behaviour version of every component it
+uses. Labels (study, arm) stay out of it, so that two studies that ask for the same computation share one run. A field
+that equals its default is left out as well: a field that is added later, with the old behaviour as its default,
+changes no digest.
 """
 
 from __future__ import annotations
@@ -182,7 +183,11 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise UserError(f"{where} must be a mapping, got {value!r}.")
         return dict(value)
     wanted = (int, float) if hint is float else hint
-    if isinstance(hint, types.UnionType) or (isinstance(value, bool) and hint is not bool) or not isinstance(value, wanted):
+    if (
+        isinstance(hint, types.UnionType)
+        or (isinstance(value, bool) and hint is not bool)
+        or not isinstance(value, wanted)
+    ):
         raise UserError(f"{where} must be of type {getattr(hint, '__name__', hint)}, got {value!r}.")
     return float(value) if hint is float else value
 

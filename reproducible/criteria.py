@@ -14,7 +14,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from reproducible.resources import UserError, manifests, nearest_name
+from reproducible.resources import UserError, check_keys, manifests, nearest_name
 
 KINDS = ("author", "reviewer", "derived", "cross")
 LEVELS = ("analytic", "published", "controlled", "real", "paper")
@@ -160,7 +160,7 @@ def load_claims(path: Path | None = None) -> ClaimSet:
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not YAML ({error}).") from error
     top = ("criteria_version", "families", "claims")
-    _keys(document, top, top, str(path))
+    check_keys(document, top, top, str(path))
     if not isinstance(document["claims"], list) or not isinstance(document["families"], dict):
         raise UserError(f"{path}: 'claims' must be a list and 'families' a mapping.")
     if not isinstance(document["criteria_version"], int):
@@ -197,22 +197,11 @@ def criteria_hash(claims: Claim | ClaimSet, study: str | None = None) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _keys(mapping: Any, known: Sequence[str], required: Sequence[str], where: str) -> None:
-    if not isinstance(mapping, dict):
-        raise UserError(f"{where}: expected a mapping of keys, got {mapping!r}.")
-    for key in mapping:
-        if key not in known:
-            raise UserError(f"{where}: unknown key {key!r}.{nearest_name(str(key), known)}")
-    for key in required:
-        if key not in mapping:
-            raise UserError(f"{where}: the key {key!r} is missing.")
-
-
 def _claim(entry: Any, where: str) -> Claim:
     if isinstance(entry, dict) and _is_text(entry.get("id")):
         where = f"{where.rsplit(',', 1)[0]}, claim {entry['id']}"
     required = [f.name for f in fields(Claim) if f.default is MISSING]
-    _keys(entry, [f.name for f in fields(Claim)], required, where)
+    check_keys(entry, [f.name for f in fields(Claim)], required, where)
     options = {"source": SOURCES, "kind": KINDS}
     for key, value in entry.items():
         if key in ("criteria", "superseded"):
@@ -226,7 +215,7 @@ def _claim(entry: Any, where: str) -> Claim:
     criteria = _criteria(entry["criteria"], where)
     superseded = entry.get("superseded", [])
     for old in superseded:
-        _keys(old, ("until", "reason", "criteria"), ("until", "reason", "criteria"), f"{where}, superseded")
+        check_keys(old, ("until", "reason", "criteria"), ("until", "reason", "criteria"), f"{where}, superseded")
         _criteria(old["criteria"], f"{where}, superseded")
     return Claim(**{**entry, "criteria": criteria, "superseded": tuple(superseded)})
 
@@ -243,7 +232,7 @@ def _criterion(entry: Any, where: str) -> Criterion:
         raise UserError(f"{where}: test {test!r} is not known.{nearest_name(str(test), TESTS)}")
     words = ["level", "test", "role?", *_SCHEMAS[test].split()]
     known = [word.rstrip("?") for word in words]
-    _keys(entry, known, [word for word in words if not word.endswith("?")], where)
+    check_keys(entry, known, [word for word in words if not word.endswith("?")], where)
     for key, value in entry.items():
         if key == "test":
             continue
@@ -263,7 +252,7 @@ def _criterion(entry: Any, where: str) -> Criterion:
 
 def _comparison(comparison: Any, where: str) -> None:
     keys = ("left", "relation", "right", "margin")
-    _keys(comparison, keys, keys, where)
+    check_keys(comparison, keys, keys, where)
     for key, (holds, wanted) in (("relation", _FIELDS["relation"]), ("margin", _NOT_NEGATIVE)):
         if not holds(comparison[key]):
             raise UserError(f"{where}: {key!r} must be {wanted}, got {comparison[key]!r}.")
@@ -282,7 +271,7 @@ def _term(term: Any, where: str) -> None:
             _term(member, where)
         return
     required = ("source", "table", "method", "dataset", "metric")
-    _keys(term, (*required, "k"), required, where)
+    check_keys(term, (*required, "k"), required, where)
 
 
 def _family(name: str, members: Any, claims: Sequence[Claim], where: str) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from reproducible.resources import UserError, cache_dir, manifests, nearest_name
+from reproducible.resources import UserError, cache_dir, check_keys, manifests
 from reproducible.types import RunRecord
 
 KEYS = (
@@ -99,12 +99,7 @@ def check(record: RunRecord, where: str) -> None:
     Raises:
         UserError: naming ``where`` and the key.
     """
-    for key in KEYS:
-        if key not in record:
-            raise UserError(f"{where}: the record lacks {key!r}.")
-    for key in record:
-        if key not in KEYS:
-            raise UserError(f"{where}: unknown key {key!r}.{nearest_name(key, KEYS)}")
+    check_keys(record, KEYS, KEYS, where)
 
 
 def encode_hits(hits: np.ndarray) -> str:

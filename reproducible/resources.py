@@ -63,3 +63,26 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     return (f" Did you mean {close[0]!r}?" if close else "") + f" Known: {', '.join(known)}."
+
+
+def check_keys(mapping: object, known: Iterable[str], required: Iterable[str], where: str) -> None:
+    """Check that something read from a file is a mapping with the right keys.
+
+    Args:
+        mapping: what was read.
+        known: all keys it may have.
+        required: those it must have.
+        where: file, and place in it, for the message.
+
+    Raises:
+        UserError: naming ``where`` and the key, with the nearest known one.
+    """
+    if not isinstance(mapping, dict):
+        raise UserError(f"{where}: must be a mapping of keys, found {mapping!r}.")
+    known = list(known)
+    for key in mapping:
+        if key not in known:
+            raise UserError(f"{where}: unknown key {key!r}.{nearest_name(str(key), known)}")
+    for key in required:
+        if key not in mapping:
+            raise UserError(f"{where}: the key {key!r} is missing.")

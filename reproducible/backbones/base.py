@@ -20,7 +20,9 @@ class Backbone(nn.Module):
         bgr: whether the network wants blue first.
     """
 
-    def __init__(self, stages: Mapping[str, nn.Module], channels: Mapping[str, int], mean: Iterable[float], bgr: bool) -> None:
+    def __init__(
+        self, stages: Mapping[str, nn.Module], channels: Mapping[str, int], mean: Iterable[float], bgr: bool
+    ) -> None:
         super().__init__()
         self.stages = nn.ModuleDict(stages)
         self.channels = dict(channels)

@@ -1,9 +1,9 @@
 """BVLC GoogLeNet: the network that DeML, DIABLO, ABE and BIER start from.
 
 Szegedy et al. 2015 as trained by BVLC in Caffe ("bvlc_googlenet"): local response normalisation and no batch
-normalisation, biases everywhere, 3x3 max pools with stride 2 that round up, a real 5x5 branch, input BGR 0 to 255 minus
-(104, 117, 123). The auxiliary heads, the dropout and the classifier are left out. torchvision's ``googlenet`` is another
-network (batch normalisation, 3x3 for 5x5, trained differently), and state dicts do not interchange.
+normalisation, biases everywhere, 3x3 max pools with stride 2 that round up, a real 5x5 branch, input BGR 0 to 255
+minus (104, 117, 123). The auxiliary heads, the dropout and the classifier are left out. torchvision's ``googlenet``
+is another network (batch normalisation, 3x3 for 5x5, trained differently), and state dicts do not interchange.
 
 The weights that ship with the package are rounded to half precision; ``load_npz`` reads the fp32 form.
 """

@@ -4,12 +4,13 @@ BVLC GoogLeNet normalises after pool1 and after conv2 (Szegedy et al. 2015; Kriz
 
     y_c = x_c * s_c ** -0.75,   s_c = k + (alpha / n) * sum of x_j ** 2 over the n channels around c.
 
-Written with plain tensor operations this takes more than half of a training step on a CPU. Here the sum over the channel
-window is one 1x1 convolution with a banded matrix, the power is two square roots, and the backward pass is in closed form:
+Written with plain tensor operations this takes more than half of a training step on a CPU. Here the sum over the
+channel window is one 1x1 convolution with a banded matrix, the power is two square roots, and the backward pass is in
+closed form:
 
     dx_c = g_c s_c^-0.75 - 2 * 0.75 * (alpha / n) * x_c * sum_j window(c, j) g_j x_j s_j^-1.75
 
-``tests/unit/test_lrn.py`` holds it against ``torch.nn.functional.local_response_norm`` in fp64.
+``tests/unit/backbones/test_lrn.py`` holds it against ``torch.nn.functional.local_response_norm`` in fp64.
 """
 
 from __future__ import annotations
@@ -64,7 +65,9 @@ def local_response_norm(x: Tensor, size: int = 5, alpha: float = 1e-4, k: float 
         ValueError: if ``size`` is even or ``x`` is not 4-dimensional.
     """
     if size % 2 == 0 or x.ndim != 4:
-        raise ValueError(f"local_response_norm needs an odd size and (N, C, H, W) input, got {size} and {tuple(x.shape)}")
+        raise ValueError(
+            f"local_response_norm needs an odd size and (N, C, H, W) input, got {size} and {tuple(x.shape)}"
+        )
     with torch.autocast(x.device.type, enabled=False):
         return _LocalResponseNorm.apply(x, size, alpha, k)
 

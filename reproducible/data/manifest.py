@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from reproducible.resources import UserError, asset, manifests, nearest_name
+from reproducible.resources import UserError, asset, check_keys, manifests, nearest_name
 
 PARTS = ("train", "val", "test", "iconic")
 _NOT_DATA_SETS = {"claims"}
@@ -182,16 +182,9 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
 
 def _build(value: Any, kind: Any, where: str) -> Any:
     """A dataclass from a YAML mapping with exactly its fields."""
-    if not isinstance(value, dict):
-        raise UserError(f"{where}: must be a mapping, found {value!r}.")
     hints = typing.get_type_hints(kind)
     hints.pop("root", None)
-    for key in value:
-        if key not in hints:
-            raise UserError(f"{where}: unknown key {key!r}.{nearest_name(str(key), hints)}")
-    for key in hints:
-        if key not in value:
-            raise UserError(f"{where}: field {key!r} is missing.")
+    check_keys(value, hints, hints, where)
     return kind(**{key: _convert(value[key], hint, f"{where}: {key}") for key, hint in hints.items()})
 
 

@@ -10,6 +10,7 @@ import importlib
 from typing import Any
 
 _PUBLIC = {
+    "coverage": ("Coverage", "simulate_coverage"),
     "clustering": ("kmeans", "nmi", "pairwise_f1"),
     "retrieval": ("RetrievalResult", "nearest", "needed_k", "retrieval_metrics"),
     "statistics": (

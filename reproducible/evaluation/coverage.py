@@ -1,7 +1,8 @@
 """How often the intervals of a verdict hold the true difference, when the truth is known because it is simulated.
 
 Random halves of one set of classes overlap: a class that gains from a method does so in every draw that tests it. The
-draws' means are then alike for a reason that says nothing about other classes, and a t interval over draws is too short.
+draws' means are then alike for a reason that says nothing about other classes, and a t interval over draws is too
+short.
 Explained on page: protocol.
 """
 
@@ -23,7 +24,7 @@ class Coverage:
     Attributes:
         t: of the t interval over draws.
         bootstrap: of the two-way bootstrap over draws and groups.
-        both: of the two together, from the lowest to the highest end, which is what a verdict needs to clear its margin.
+        both: of the two together, from the lowest to the highest end: what must clear the margin of a verdict.
     """
 
     t: float
@@ -44,8 +45,8 @@ def simulate_coverage(
 ) -> Coverage:
     """Coverage for one design, by simulating studies whose true mean difference is zero.
 
-    The difference of query q in draw d is u[group of q] + e[d] + n[q], three independent normal terms; u is drawn once a
-    study, so that a group has the same effect in every draw that tests it. The truth is the mean over all groups like
+    The difference of query q in draw d is u[group of q] + e[d] + n[q], three independent normal terms; u is drawn once
+    a study, so that a group has the same effect in every draw that tests it. The truth is the mean over all groups like
     these, not only over those at hand.
 
     Args:
@@ -70,12 +71,12 @@ def simulate_coverage(
     held = np.zeros((studies, 3), bool)
     for study in range(studies):
         effect = rng.normal(0.0, group_sd, len(names))
-        values = [effect[draw] + rng.normal(0.0, training_sd) + rng.normal(0.0, query_sd, len(draw)) for draw in of_draw]
+        values = [
+            effect[draw] + rng.normal(0.0, training_sd) + rng.normal(0.0, query_sd, len(draw)) for draw in of_draw
+        ]
         nothing = [np.zeros(size) for size in sizes]
         t_low, t_high = t_interval([draw.mean() for draw in values], confidence)
-        b_low, b_high = two_way_bootstrap(
-            values, nothing, of_draw, n_boot=n_boot, seed=study, confidence=confidence
-        )
+        b_low, b_high = two_way_bootstrap(values, nothing, of_draw, n_boot=n_boot, seed=study, confidence=confidence)
         intervals = ((t_low, t_high), (b_low, b_high), (min(t_low, b_low), max(t_high, b_high)))
         held[study] = [low <= 0 <= high for low, high in intervals]
     return Coverage(*(100 * held.mean(0)).tolist())

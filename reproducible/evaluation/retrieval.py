@@ -89,7 +89,7 @@ class RetrievalResult:
 
     Attributes:
         recall: Recall@K by K: the part of queries with a relevant item among the first K neighbours.
-        matches: bool (Q, k), whether each neighbour is relevant.
+        matches: bool (Q, k), whether each neighbour is relevant; False beyond the larger of R and the largest K.
         relevant: int64 (Q,), R: the number of relevant gallery items, the query itself not counted.
         labels: (Q,), the class of each query.
     """

@@ -70,7 +70,9 @@ def two_way_bootstrap(
     """Percentile interval of the mean difference a - b over class draws and the groups of test classes within them.
 
     The statistic is the mean over draws of (mean over queries of a, less that of b). A resample takes as many draws as
-    there are, with replacement, and within each taken draw as many whole groups as it has, with replacement.
+    there are, with replacement, and within each taken draw as many whole groups as it has, with replacement. A group
+    that several draws test is resampled in each of them on its own: what it adds to all of them is understated, so the
+    interval is short where groups differ much and the draws overlap.
 
     Args:
         a: for each draw, the values (Q_d,) of one arm's queries in points (a hit is 100).
@@ -113,10 +115,13 @@ def detectable_difference(sd: float, n: int, power: float = 0.8, alpha: float = 
         raise ValueError(f"needs n >= 2, sd >= 0 and alpha < power < 1, got n={n}, sd={sd}, {alpha=}, {power=}.")
     critical = stats.t.isf(alpha / 2, n - 1)
 
-    def shortfall(shift: float) -> float:
-        return stats.nct.sf(critical, n - 1, shift) + stats.nct.cdf(-critical, n - 1, shift) - power
+    def excess(shift: float) -> float:  # t squared is F; scipy's noncentral F keeps its precision in the tails
+        return stats.ncf.sf(critical**2, 1, n - 1, shift**2) - power
 
-    return float(optimize.brentq(shortfall, 1e-9, 2 * critical + 10) * sd / math.sqrt(n))
+    # Beyond this shift neither a large spread nor a low mean, with half the allowed failures each, hides the effect.
+    half = (1 + power) / 2
+    enough = critical * stats.chi.ppf(half, n - 1) / math.sqrt(n - 1) + stats.norm.ppf(half)
+    return float(optimize.brentq(excess, 0, enough) * sd / math.sqrt(n))
 
 
 def seeds_needed(mean: float, sd: float, margin: float, confidence: float = 0.95) -> int | None:

@@ -6,8 +6,8 @@ r"""Activation decay and what it is made of (DeML section 3.3, Eq. 6; page: the 
     L_{ntri} = \lambda_2 \sum_{i,j} \mathrm{tr}[(w w^T - I) \otimes (w w^T - I)]
 
 :math:`\otimes` is the Hadamard product, so the trace sees the diagonal only and :math:`L_{ntri}` is
-:math:`\lambda_2 \sum_r (\|w_r\|^2 - 1)^2`: a penalty on the norms of the rows, which collinear unit rows satisfy. With a
-matrix product in its place it would ask for orthogonality; :class:`Orthogonality` is that arm.
+:math:`\lambda_2 \sum_r (\|w_r\|^2 - 1)^2`: a penalty on the norms of the rows, which collinear unit rows satisfy.
+With a matrix product in its place it would ask for orthogonality; :class:`Orthogonality` is that arm.
 """
 
 from __future__ import annotations

@@ -67,5 +67,3 @@ class BinomialDeviance(nn.Module):
         """
         positive, negative = pair_similarities(embeddings, labels, indices_tuple)
         return binomial_deviance(positive, negative, self.alpha, self.beta, self.gamma)
-
-

@@ -12,12 +12,13 @@ from reproducible import registry
 from reproducible.config import Component
 from reproducible.types import Batch, Output
 
+
 class Objective(nn.Module):
     """Named scalar losses of what a model puts out.
 
-    A loss whose ``forward`` begins with ``output`` gets the whole :class:`~reproducible.types.Output`. Any other is one over
-    embeddings and labels, as all of pytorch-metric-learning's are; it is applied to every learner and averaged (DeML Eq. 5:
-    the factor 1/(IJ)).
+    A loss whose ``forward`` begins with ``output`` gets the whole :class:`~reproducible.types.Output`. Any other is
+    one over embeddings and labels, as all of pytorch-metric-learning's are; it is applied to every learner and
+    averaged (DeML Eq. 5: the factor 1/(IJ)).
 
     Args:
         terms: losses by name. Their own parameters, if any, are trained.
@@ -26,7 +27,9 @@ class Objective(nn.Module):
     def __init__(self, terms: dict[str, nn.Module]) -> None:
         super().__init__()
         self.terms = nn.ModuleDict(terms)
-        self._on_output = {name for name, term in terms.items() if next(iter(inspect.signature(term.forward).parameters)) == "output"}
+        self._on_output = {
+            name for name, term in terms.items() if next(iter(inspect.signature(term.forward).parameters)) == "output"
+        }
 
     def forward(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         """Each loss, weighted, by name; their sum is what training minimises."""

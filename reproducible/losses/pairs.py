@@ -25,7 +25,9 @@ def pair_similarities(
         ValueError: if the shapes do not fit or there is no positive pair (every class occurs once).
     """
     if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
-        raise ValueError(f"need (N, d) embeddings and (N,) labels, got {tuple(embeddings.shape)}, {tuple(labels.shape)}")
+        raise ValueError(
+            f"need (N, d) embeddings and (N,) labels, got {tuple(embeddings.shape)}, {tuple(labels.shape)}"
+        )
     unit = F.normalize(embeddings, dim=1)
     similarity = unit @ unit.T
     if indices_tuple is None:

@@ -15,6 +15,7 @@ from reproducible.types import RunRecord
 
 NOT_RUN = "not run"
 
+
 def spread(values: Sequence[float]) -> str:
     """``72.1 [70.3, 73.9]``: mean and 95 % t interval; a single value stands alone."""
     if not values:
@@ -26,7 +27,9 @@ def spread(values: Sequence[float]) -> str:
     return f"{mean:.1f} [{low:.1f}, {high:.1f}]"
 
 
-def values_of(records: Sequence[RunRecord], arm: str, at: str = "selected", metric: str = "recall_at_1") -> dict[int, float]:
+def values_of(
+    records: Sequence[RunRecord], arm: str, at: str = "selected", metric: str = "recall_at_1"
+) -> dict[int, float]:
     """A metric of an arm's runs by class draw, for the runs whose seed is the draw's own.
 
     Args:
@@ -44,7 +47,7 @@ def values_of(records: Sequence[RunRecord], arm: str, at: str = "selected", metr
 
 
 def values_at(records: Sequence[RunRecord], arm: str, step: int, metric: str = "recall_at_1") -> dict[int, float]:
-    """A metric of an arm's runs on the test classes after so many steps, by class draw, where the curve looked there."""
+    """A metric of an arm's runs on the test classes after so many steps, by class draw, where the curve has it."""
     runs = ((draw, r) for (draw, seed), r in sorted(by_run(records, arm).items()) if seed == draw)
     points = ((draw, p) for draw, r in runs for p in r["curve"] if p["step"] == step and "test" in p)
     return {draw: point["test"][metric] for draw, point in points}
@@ -89,7 +92,10 @@ def checkpoint_table(records: Sequence[RunRecord], arms: Mapping[str, str]) -> p
         arms: title by arm.
     """
     titles = {"last": "last", "selected": "selected on validation", "peak": "best on test (biased)"}
-    rows = {t: {c: spread(list(values_of(records, arm, at).values())) for at, c in titles.items()} for arm, t in arms.items()}
+    rows = {
+        t: {c: spread(list(values_of(records, arm, at).values())) for at, c in titles.items()}
+        for arm, t in arms.items()
+    }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("arm, R@1 %")
 
 
@@ -125,7 +131,9 @@ def claims_on_page(page: str, records_by_study: Mapping[str, Sequence[RunRecord]
             "decides": table["decides"].map({True: "yes", False: "context"}),
             "compared": table["comparison"],
             "margin": table["margin"].map(number, na_action="ignore").fillna(""),
-            "n": [f"{n} of {wanted}" if wanted else "" for n, wanted in zip(table["n"], table["n_wanted"], strict=True)],
+            "n": [
+                f"{n} of {wanted}" if wanted else "" for n, wanted in zip(table["n"], table["n_wanted"], strict=True)
+            ],
             "mean": table["mean"].map(number, na_action="ignore").fillna(""),
             "t interval": [_interval(*pair) for pair in zip(table["t_low"], table["t_high"], strict=True)],
             "bootstrap": [_interval(*pair) for pair in zip(table["b_low"], table["b_high"], strict=True)],
@@ -144,8 +152,8 @@ def agreement(study: Study, records: Sequence[RunRecord], here: Sequence[RunReco
         here: the two records of profile quick.
 
     Returns:
-        The 95 % prediction interval of the recorded differences after so many steps, t(n-1) s sqrt(1 + 1/n) around their
-        mean, the difference here, and whether it lies inside. Points of R@1 on unseen classes.
+        The 95 % prediction interval of the recorded differences after so many steps, t(n-1) s sqrt(1 + 1/n) around
+        their mean, the difference here, and whether it lies inside. Points of R@1 on unseen classes.
     """
     treatment, control = study.live
     first, second = (values_at(records, arm, study.live_steps) for arm in study.live)

@@ -1,8 +1,8 @@
 """What a study is: its arms, its tuning, the runs each profile asks for. Declarations only; imports no torch.
 
-Every arm is a set of named parameters that the study's ``build`` turns into a run configuration. Parameters are resolved in
-this order, the later winning: the study's defaults, the values tuned for the baseline, the arm's own, the values tuned for
-the arm. Tuned values are read from the committed records of the trials, never typed.
+Every arm is a set of named parameters that the study's ``build`` turns into a run configuration. Parameters are
+resolved in this order, the later winning: the study's defaults, the values tuned for the baseline, the arm's own, the
+values tuned for the arm. Tuned values are read from the committed records of the trials, never typed.
 """
 
 from __future__ import annotations
@@ -157,7 +157,9 @@ class Study:
             UserError: if its trials are not all in the records.
         """
         declared = next(t for t in self.tunings if t.name == tuning)
-        scores = {r["arm"]: max(p["validation"]["map_at_r"] for p in r["curve"]) for r in records.load(self.tuning_records)}
+        scores = {
+            r["arm"]: max(p["validation"]["map_at_r"] for p in r["curve"]) for r in records.load(self.tuning_records)
+        }
         names = [f"{tuning}-{number}" for number in range(len(declared.candidates))]
         missing = [name for name in names if name not in scores]
         if missing:
@@ -173,11 +175,6 @@ def _shortened(config: RunConfig, steps: int) -> RunConfig:
 
 def _smoke(config: RunConfig) -> RunConfig:
     """The same code path in seconds: few classes, few small images, few steps."""
-    data = replace(
-        config.data, limit_classes=6, limit_images=4, input_size=64, classes_per_batch=4, images_per_class=2
-    )
+    data = replace(config.data, limit_classes=6, limit_images=4, input_size=64, classes_per_batch=4, images_per_class=2)
     evaluation = replace(config.evaluation, every=2, test_every=2, seen_every=2, seen_images=4)
     return replace(config, data=data, evaluation=evaluation, steps=4, precision="fp32")
-
-
-

@@ -1,4 +1,4 @@
-"""The unified baseline U_d and activation decay: DeML Table 1 and the U curves of Fig. 5 (page: the unified baseline)."""
+"""The unified baseline U_d and activation decay: DeML Table 1 and the U curves of Fig. 5 (page: baseline)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def build(params: Params) -> RunConfig:
     """A run of U_d.
 
     Args:
-        params: ``dim``; ``lr``, ``head`` (multiplier), ``decay`` (weight decay); ``gamma``; ``lact`` and ``ntri`` (weights
-            of the two parts of Eq. 6, 0: without), ``orthogonal`` (weight of the matrix-product reading), ``released`` (the
-            released code's form of the activation term).
+        params: ``dim``; ``lr``, ``head`` (multiplier), ``decay`` (weight decay); ``gamma``; ``lact`` and ``ntri``
+            (weights of the two parts of Eq. 6, 0: without), ``orthogonal`` (weight of the matrix-product reading),
+            ``released`` (the released code's form of the activation term).
     """
     objective = [Component("binomial_deviance", {"gamma": params["gamma"]})]
     if params["lact"]:
@@ -39,16 +39,22 @@ DEFAULTS = {
     **{"lact": 0.0, "ntri": 0.0, "orthogonal": 0.0, "released": False, "test_every": 0},
 }
 CURVES = {"test_every": 100}
-PRINTED = {"lact": 0.014, "ntri": 0.25}
+ROWS = {"ntri": 0.25}
+PRINTED = {"lact": 0.014, **ROWS}
 BASE = ("baseline",)
 
 
 def _tier_b() -> tuple[Arm, ...]:
-    small = [
-        Arm(f"u{d}", f"$U_{{{d}}}$", {"dim": d}, BASE, tier="B", minutes=9) for d in (192, 384)
-    ]
+    small = [Arm(f"u{d}", f"$U_{{{d}}}$", {"dim": d}, BASE, tier="B", minutes=9) for d in (192, 384)]
     decayed = [
-        Arm(f"u{d}-lact-tuned", f"$U_{{{d}}}$ + $L_{{act}}$, tuned", {"dim": d, **PRINTED}, (*BASE, "lact-512"), tier="B", minutes=9)
+        Arm(
+            f"u{d}-lact-tuned",
+            f"$U_{{{d}}}$ + $L_{{act}}$, tuned",
+            {"dim": d, **ROWS},
+            (*BASE, "lact-512"),
+            tier="B",
+            minutes=9,
+        )
         for d in (192, 384)
     ]
     parts = [
@@ -71,9 +77,9 @@ STUDY = Study(
     arms=(
         Arm("u512", "$U_{512}$", CURVES, BASE, extra_seeds=5, minutes=11),
         Arm("u512-lact-printed", "$U_{512}$ + $L_{act}$, printed", {**PRINTED, **CURVES}, BASE, minutes=11),
-        Arm("u512-lact-tuned", "$U_{512}$ + $L_{act}$, tuned", {**PRINTED, **CURVES}, (*BASE, "lact-512"), minutes=11),
+        Arm("u512-lact-tuned", "$U_{512}$ + $L_{act}$, tuned", {**ROWS, **CURVES}, (*BASE, "lact-512"), minutes=11),
         Arm("u64", "$U_{64}$", {"dim": 64}, BASE, minutes=9),
-        Arm("u64-lact-tuned", "$U_{64}$ + $L_{act}$, tuned", {"dim": 64, **PRINTED}, (*BASE, "lact-64"), minutes=9),
+        Arm("u64-lact-tuned", "$U_{64}$ + $L_{act}$, tuned", {"dim": 64, **ROWS}, (*BASE, "lact-64"), minutes=9),
         *_tier_b(),
     ),
     tunings=(

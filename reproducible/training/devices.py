@@ -35,8 +35,8 @@ def choose_precision(device: torch.device) -> str:
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc to keep freed blocks, where it is the C library: a CPU training step otherwise spends 7 % of its time on
-    page faults, since every activation is mapped and unmapped anew. Does nothing elsewhere."""
+    """Tell glibc, where it is the C library, to keep freed blocks: a CPU training step otherwise spends 7 % of its time
+    on page faults, since every activation is mapped and unmapped anew. Does nothing elsewhere."""
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         libc.mallopt(-4, 0)  # M_MMAP_MAX: no block gets a mapping of its own
@@ -49,10 +49,13 @@ def environment(device: torch.device, precision: str) -> dict[str, object]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "platform": f"{platform.system()} {platform.machine()}",
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability(),
+        "device": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "precision": precision,
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1 if sys.platform == "darwin" else 1024),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        // (1 if sys.platform == "darwin" else 1024),
     }
     if device.type == "cuda":
         found["peak_device_memory_mb"] = torch.cuda.max_memory_allocated(device) // 2**20

@@ -1,8 +1,8 @@
 """The training loop: read it top to bottom.
 
-A run lives in one folder, named by its digest. It can be killed at any moment, also while it writes a checkpoint, and goes
-on to bit-identical weights: batches, crops and initial values come from streams keyed by the step, and everything else is
-in the checkpoint. When it is finished, ``record.json`` stays and the checkpoints go.
+A run lives in one folder, named by its digest. It can be killed at any moment, also while it writes a checkpoint, and
+goes on to bit-identical weights: batches, crops and initial values come from streams keyed by the step, and
+everything else is in the checkpoint. When it is finished, ``record.json`` stays and the checkpoints go.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Training:
         self.curve: list[dict[str, Any]] = []
 
     def batch(self, step: int) -> Batch:
-        """The batch of a step: classes and photographs from the stream ``order``, windows and mirroring from ``augmentation``."""
+        """The batch of a step: photographs from the stream ``order``, windows and mirroring from ``augmentation``."""
         data = self.config.data
         indices = torch.from_numpy(self.sets.train[self.sampler.indices(generator(self.config.seed, "order", step))])
         chance = generator(self.config.seed, "augmentation", step)
@@ -127,14 +127,18 @@ class Training:
             UserError: at the first one that is not finite.
         """
         numbers = [{name: loss.item() for name, loss in losses.items()} for losses in waiting]
-        for back, losses in enumerate(reversed(numbers)):
+        for step, losses in enumerate(numbers, start=self.step - len(numbers) + 1):
             bad = [name for name, value in losses.items() if not math.isfinite(value)]
             if bad:
-                raise UserError(
-                    f"{self.config.label}: {bad[0]} is {losses[bad[0]]} at step {self.step - back}. The last good checkpoint "
-                    f"is kept in {self.folder}; lower optimiser.lr or look at the loss's options."
-                )
+                raise self.not_finite(f"{bad[0]} is {losses[bad[0]]} at step {step}")
         return numbers
+
+    def not_finite(self, what: str) -> UserError:
+        """The error of a run that went astray."""
+        return UserError(
+            f"{self.config.label}: {what}. The last good checkpoint is kept in {self.folder}; lower optimiser.lr or "
+            "look at the loss's options."
+        )
 
     def look(self, since: list[dict[str, float]]) -> None:
         """Add a point to the curve and keep the weights, in case validation selects them."""
@@ -151,7 +155,10 @@ class Training:
 
     def evaluate(self, role: str) -> Evaluation:
         """Look at one role with the current weights."""
-        return evaluate(self.model, self.images, self.store, self.sets.evaluation[role], self.config)
+        try:
+            return evaluate(self.model, self.images, self.store, self.sets.evaluation[role], self.config)
+        except ValueError as error:  # embeddings that are not finite
+            raise self.not_finite(f"{role} cannot be evaluated at step {self.step} ({error})") from error
 
     def look_at_test(self) -> dict[str, Any]:
         """The test classes' part of a point: metrics, and the neighbours they come from."""

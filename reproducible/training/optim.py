@@ -38,4 +38,6 @@ def build_optimiser(model: nn.Module, objective: nn.Module, config: OptimiserCon
 def build_schedule(optimiser: torch.optim.Optimizer, config: OptimiserConfig) -> torch.optim.lr_scheduler.LRScheduler:
     """A step schedule, or a constant rate where ``decay_every`` is 0."""
     every = config.decay_every
-    return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: config.decay_factor ** (step // every) if every else 1.0)
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: config.decay_factor ** (step // every) if every else 1.0
+    )

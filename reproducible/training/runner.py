@@ -111,7 +111,9 @@ def untouched(config: RunConfig, store: Store, device: torch.device) -> dict[str
     wanted = [role for role in sets if role == "validation" or (config.evaluation.test and role not in known)]
     missing = [role for role in wanted if role not in known]
     if missing:
-        model = registry.build("model", "unified", registry.build("backbone", config.backbone.name, **config.backbone.options))
+        model = registry.build(
+            "model", "unified", registry.build("backbone", config.backbone.name, **config.backbone.options)
+        )
         model.to(device, memory_format=torch.channels_last)
         images = torch.from_numpy(store.images)
         images = images if device.type == "cpu" else images.to(device)

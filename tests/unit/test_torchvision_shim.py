@@ -35,9 +35,7 @@ def test_nothing_is_declared_where_torchvision_imports(
     assert not declared
 
 
-def test_another_error_is_raised_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, declared: list[bool]
-) -> None:
+def test_another_error_is_raised_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, declared: list[bool]) -> None:
     write_module(tmp_path, "raise RuntimeError('no space left')", monkeypatch)
     with pytest.raises(RuntimeError, match="no space left"):
         _torchvision.ensure_torchvision()

@@ -126,7 +126,7 @@ def test_missing_field_and_unreadable_file(fake, tmp_path: Path) -> None:
     made = fake()
     made.write()
     del made.manifest["side"]
-    with pytest.raises(UserError, match=r"fake\.yaml: field 'side' is missing"):
+    with pytest.raises(UserError, match=r"fake\.yaml: the key 'side' is missing"):
         load_manifest(made.save_manifest())
     with pytest.raises(UserError, match=r"absent\.yaml: cannot be read"):
         load_manifest(tmp_path / "absent.yaml")

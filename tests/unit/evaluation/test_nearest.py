@@ -9,10 +9,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.reference.retrieval import cosine, full_sort
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from reproducible.evaluation import engines, nearest
+from tests.reference.retrieval import cosine, full_sort
 
 ENGINES = ("torch", "faiss")
 K = 20
@@ -72,7 +72,8 @@ def test_neighbours_are_those_of_a_full_sort(kind: str, engine: str) -> None:
     ids, cosines = nearest(queries, gallery, K, engine=engine)
     wanted = [ranking[:K] for ranking in full_sort(queries.numpy(), gallery.numpy())]
     assert ids.tolist() == wanted
-    exact = [[cosine(q, gallery[g].double().numpy()) for g in r] for q, r in zip(queries.double().numpy(), wanted)]
+    pairs = zip(queries.double().numpy(), wanted, strict=True)
+    exact = [[cosine(query, gallery[g].double().numpy()) for g in ranking] for query, ranking in pairs]
     np.testing.assert_allclose(cosines, exact, atol=1e-6)
     assert ids.dtype == np.int64
     assert cosines.dtype == np.float32
@@ -135,7 +136,7 @@ class Largest(TorchDispatchMode):
         super().__init__()
         self.numbers = 0
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # noqa: ANN
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
         for tensor in out if isinstance(out, list | tuple) else [out]:
             if isinstance(tensor, torch.Tensor):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tests.reference.retrieval import full_sort, metrics
 
+import reproducible
 from reproducible.evaluation import RetrievalResult, nearest, needed_k, retrieval_metrics
+from tests.reference.retrieval import full_sort, metrics
 
 KS = (1, 2, 4, 8)
 NAMES = ("precision_at_1", "macro_recall_at_1", "r_precision", "map_at_r", "unanswerable")
@@ -148,7 +150,9 @@ def test_too_few_neighbours_for_r_still_give_recall() -> None:
     result = retrieval_metrics([[0, 1], [3, 0]], [0, 1], [0, 0, 0, 1], ks=(1, 2))
     assert result.recall == {1: 1.0, 2: 1.0}
     for name in ("r_precision", "map_at_r", "ap"):
-        with pytest.raises(ValueError, match=r"need 3 neighbours of each query \(the largest R\), 2 are given.*needed_k"):
+        with pytest.raises(
+            ValueError, match=r"need 3 neighbours of each query \(the largest R\), 2 are given.*needed_k"
+        ):
             getattr(result, name)
 
 
@@ -163,6 +167,7 @@ def test_places_beyond_what_is_read_may_hold_anything() -> None:
     kept = worked_example(ks=(1, 2))
     filled = worked_example(ids=[[2, 0, 0, 0], [4, 0, 2, 999], [5, 4, -1, -1]], ks=(1, 2))
     assert found_metrics(filled) == found_metrics(kept)
+    assert filled.matches.tolist() == [[False, True, False, False], [True, False, True, False], [False] * 4]
 
 
 @pytest.mark.parametrize(
@@ -216,4 +221,4 @@ def test_scoring_stored_ids_loads_no_torch() -> None:
         "retrieval_metrics([[0]], [1], [1], ks=(1,))\n"
         "assert not {'torch', 'sklearn', 'faiss'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    subprocess.run([sys.executable, "-c", program], cwd=Path(reproducible.__file__).parents[1], check=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -35,7 +37,7 @@ def output(learners: int = 1, dtype: torch.dtype = torch.float64) -> Output:
 
 def literal_activation(learners: tuple[Tensor, ...]) -> float:
     """1 / (2 I J N) times the sum over learners and images of the squared norm."""
-    total = sum(float(value) ** 2 for x in learners for row in x for value in row)
+    total = sum(float(value) ** 2 for x in learners for row in x.detach() for value in row)
     return total / (2 * len(learners) * N)
 
 
@@ -62,7 +64,7 @@ def test_activation_term_is_the_first_of_eq_6(learners: int, dtype: torch.dtype,
 
 @pytest.mark.parametrize(("function", "product"), [(unit_rows, "hadamard"), (orthogonality, "matrix")])
 @pytest.mark.parametrize("learners", [1, 2])
-def test_traces_are_those_of_eq_6(function: object, product: str, learners: int) -> None:
+def test_traces_are_those_of_eq_6(function: Callable[[tuple[Tensor, ...]], Tensor], product: str, learners: int) -> None:
     weights = output(learners).weights
     expected = sum(literal_trace(w.detach(), product) for w in weights)
     assert function(weights).item() == pytest.approx(expected, rel=1e-12)

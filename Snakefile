@@ -1,0 +1,87 @@
+"""The graph: data -> notebooks -> book, and, on request, the studies' standard records.
+
+Modification times trigger notebooks and the book only. A training run is named by its digest and never repeated, so the
+rules that run studies have no outputs here: they run what is missing and end at once where nothing is.
+
+`make` calls this file; by hand: snakemake --directory _build --cores 2 --config profile=quick device=auto -- book
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, workflow.basedir)
+from reproducible.report.build import CONFIGURATION, pages
+from reproducible.resources import nearest_name
+from reproducible.studies import PROFILES, STUDIES
+
+ROOT = Path(workflow.basedir)
+BUILD = ROOT / "_build"
+PYTHON = sys.executable
+REPRODUCIBLE = Path(PYTHON).parent / "reproducible"
+PROFILE = config.get("profile", "quick")
+DEVICE = config.get("device", "auto")
+TIERS = config.get("tiers", "A")
+EXECUTED = BUILD / "notebooks" / PROFILE
+SOURCE = BUILD / "src" / PROFILE
+BOOK = BUILD / "book" / PROFILE
+NOTEBOOKS = [Path(page).name for page in pages(ROOT) if page.startswith("notebooks/")]
+
+if PROFILE not in PROFILES:
+    sys.exit(f"There is no profile {PROFILE!r}.{nearest_name(PROFILE, PROFILES)}")
+
+# A notebook depends on the device it is asked to use: this file changes only when the device does.
+ASKED = BUILD / "stamps" / f"{PROFILE}-device"
+if not ASKED.is_file() or ASKED.read_text() != DEVICE:
+    ASKED.parent.mkdir(parents=True, exist_ok=True)
+    ASKED.write_text(DEVICE)
+
+
+def files(folder: str, *patterns: str) -> list[Path]:
+    """The files under a folder of the checkout that match one of the patterns."""
+    return sorted(path for pattern in patterns for path in (ROOT / folder).rglob(pattern))
+
+
+rule book:
+    input:
+        expand(EXECUTED / "{name}.ipynb", name=NOTEBOOKS),
+        [ROOT / name for name in CONFIGURATION],
+        files("book", "*.md", "*.bib", "*.py", "*.svg", "*.png"),
+    output:
+        BOOK / "_build" / "html" / "index.html",
+    shell:
+        "echo 'Building the book ...'; "
+        "{PYTHON:q} -m reproducible.report.build book {EXECUTED:q} {SOURCE:q} {BOOK:q}"
+
+
+rule notebook:
+    input:
+        notebook=ROOT / "notebooks" / "{name}.ipynb",
+        library=files("reproducible", "*.py"),
+        manifests=files("data_manifests", "*.yaml", "*.csv", "*.jsonl"),
+        data=BUILD / "stamps" / "groceries",
+        device=ASKED,
+    output:
+        EXECUTED / "{name}.ipynb",
+    shell:
+        "echo 'Running notebook {wildcards.name} at profile {PROFILE} ...'; "
+        "{PYTHON:q} -m reproducible.report.build execute {input.notebook:q} {output:q}"
+        " --set profile={PROFILE} --set device={DEVICE}"
+
+
+rule data:
+    input:
+        files("reproducible/assets", "grocery81.*"),
+        ROOT / "data_manifests" / "groceries.yaml",
+    output:
+        touch(BUILD / "stamps" / "groceries"),
+    threads: workflow.cores
+    shell:
+        "echo 'Preparing groceries ...'; {REPRODUCIBLE:q} data prepare groceries"
+
+
+rule records:
+    threads: workflow.cores
+    run:
+        for study in STUDIES:
+            shell("{REPRODUCIBLE:q} study tune {study} --device {DEVICE}")
+            shell("{REPRODUCIBLE:q} study run {study} --profile standard --tiers {TIERS} --device {DEVICE}")

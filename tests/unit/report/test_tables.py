@@ -1,0 +1,96 @@
+"""Tables come from records: without a record a number is gone, and only training brings it back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_up import look, record
+
+from reproducible import records
+from reproducible.config import to_dict
+from reproducible.report import tables
+from reproducible.studies import running, study
+from reproducible.training import runner
+
+BASELINE = study("baseline")
+RECALL = {"u512": [70.0, 72.0, 71.0, 73.0, 74.0], "u512-lact-printed": [60.0, 61.0, 63.0, 62.0, 64.0]}
+
+
+def made(arm: str, draw: int, value: float) -> dict[str, Any]:
+    point = {"test": {**look(value), "map_at_r": value - 30}}
+    curve = [{"step": 100, "validation": {"map_at_r": value}, "test": look(value - draw)}]
+    selected = {"step": 100, "not_converged": False, **point}
+    return record(arm, draw, value, seed=draw, curve=curve, selected=selected)
+
+
+@pytest.fixture
+def full() -> list[dict[str, Any]]:
+    return [made(arm, draw, value) for arm, values in RECALL.items() for draw, value in enumerate(values)]
+
+
+def test_mean_and_interval_are_the_records(full: list[dict[str, Any]]) -> None:
+    row = tables.arm_table(BASELINE, full).loc["$U_{512}$"]
+    assert row["draws"] == "5 of 5"
+    assert row["R@1 %"] == "72.0 [70.0, 74.0]"  # mean 72, s = 1.5811, t(4) = 2.7764: half width 1.963
+    assert row["gain over untouched"].startswith("52.0")
+
+
+def test_an_arm_without_records_says_not_run(full: list[dict[str, Any]]) -> None:
+    assert tables.arm_table(BASELINE, full).loc["$U_{64}$", "R@1 %"] == tables.NOT_RUN
+
+
+def test_a_deleted_record_leaves_table_and_verdict_without_its_number(full: list[dict[str, Any]]) -> None:
+    def verdict(found: list[dict[str, Any]]) -> str:
+        rows = tables.claims_on_page("baseline", {"baseline": found})
+        rows = rows[(rows["level"] == "real") & (rows["decides"] == "yes")]
+        return rows.loc["D04", "verdict"]
+
+    assert verdict(full) == "contradicted"
+    fewer = [r for r in full if (r["arm"], r["draw"]) != ("u512", 3)]
+    assert tables.arm_table(BASELINE, fewer).loc["$U_{512}$", "draws"] == "4 of 5"
+    assert verdict(fewer) == "not run (4 of 5 draws)"
+
+
+def test_only_training_brings_a_deleted_record_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: list[dict[str, Any]]
+) -> None:
+    arms = tuple(BASELINE.arm(name) for name in RECALL)
+    small = running.Study(
+        **{
+            **vars(BASELINE),
+            "arms": tuple(arm.__class__(**{**vars(arm), "extra_seeds": 0, "tuned": ()}) for arm in arms),
+        }
+    )
+    kept = [
+        {**{key: r.get(key, "") for key in records.KEYS}, "config": to_dict(_plain(small, r), sparse=True)}
+        for r in full
+        if (r["arm"], r["draw"]) != ("u512", 3)
+    ]
+    records.save("baseline", kept, tmp_path)
+    asked: list[tuple[str, int]] = []
+    monkeypatch.setattr(
+        runner, "execute_all", lambda configs, **_: asked.extend((c.arm, c.data.draw) for c in configs) or []
+    )
+    list(running.carry_out(small, "standard", device="cpu", folder=tmp_path))
+    assert asked == [("u512", 3)]
+
+
+def _plain(declared: running.Study, made_up: dict[str, Any]) -> Any:
+    from dataclasses import replace
+
+    from reproducible.training.devices import choose_device, choose_precision
+
+    config = declared.config(made_up["arm"], made_up["draw"])
+    return replace(config, study="", arm="", precision=choose_precision(choose_device("cpu")))
+
+
+def test_live_difference_is_compared_at_the_same_step(full: list[dict[str, Any]]) -> None:
+    here = [record(arm, 0, value) for arm, value in zip(BASELINE.live, (59.0, 70.0), strict=True)]
+    row = tables.agreement(BASELINE, full, here).iloc[0]
+    assert row["recorded draws"] == 5
+    assert row["on this machine"] == "-11.0"
+    assert row["agrees"] == "yes"
+    far = [record(arm, 0, value) for arm, value in zip(BASELINE.live, (80.0, 60.0), strict=True)]
+    assert tables.agreement(BASELINE, full, far).iloc[0]["agrees"] == "no"
