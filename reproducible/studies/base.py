@@ -126,14 +126,21 @@ class Study:
         return _smoke(config) if profile == "smoke" else config
 
     def runs(self, profile: str, tiers: str = "A") -> list[RunConfig]:
-        """The runs that a profile asks for, the most urgent first: whole draws, then the noise floor."""
+        """The runs of a profile, most urgent first: the decisive pair, draw by draw; other arms; the noise floor."""
         arms = [arm for arm in self.arms if arm.tier in tiers]
         if profile == "smoke":
             return [self.config(arm, 0, profile=profile) for arm in self.arms]
         if profile == "quick":
             return [_shortened(self.config(name, 0), self.live_steps) for name in self.live]
-        draws = max((arm.draws for arm in arms), default=0)
-        paired = [self.config(arm, draw) for draw in range(draws) for arm in arms if draw < arm.draws]
+        decisive = [arm for arm in arms if arm.name in self.live]
+        others = [arm for arm in arms if arm.name not in self.live]
+        paired = [
+            self.config(arm, draw)
+            for group in (decisive, others)
+            for draw in range(max((arm.draws for arm in group), default=0))
+            for arm in group
+            if draw < arm.draws
+        ]
         noise = [self.config(arm, 0, seed) for arm in arms for seed in range(1, arm.extra_seeds + 1)]
         return paired + noise
 

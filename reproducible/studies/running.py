@@ -46,7 +46,7 @@ def carry_out(
     workers: int = 1,
     folder: Path | None = None,
 ) -> Iterator[RunRecord]:
-    """Run what a profile asks for, whole class draws first.
+    """Run what a profile asks for, the decisive pair first.
 
     Args:
         study: which study.

@@ -41,7 +41,8 @@ def load(path: Path, device: torch.device) -> Any:
     try:
         return torch.load(path, map_location=device, weights_only=True)
     except Exception as error:
-        raise UserError(f"{path}: unreadable checkpoint ({error}); delete the file to start this run anew.") from error
+        what = type(error).__name__  # torch's own text advises to unpickle the file without a check
+        raise UserError(f"{path}: unreadable checkpoint ({what}); delete the file to start this run anew.") from error
 
 
 @contextmanager
