@@ -67,12 +67,13 @@ def two_way_bootstrap(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> Interval:
-    """Percentile interval of the mean difference a - b over class draws and the groups of test classes within them.
+    """Percentile interval of the mean difference a - b, resampling class draws and groups of test classes, crossed.
 
     The statistic is the mean over draws of (mean over queries of a, less that of b). A resample takes as many draws as
-    there are, with replacement, and within each taken draw as many whole groups as it has, with replacement. A group
-    that several draws test is resampled in each of them on its own: what it adds to all of them is understated, so the
-    interval is short where groups differ much and the draws overlap.
+    there are, with replacement, and as many groups as all draws together have, with replacement: a group has the same
+    weight in every draw that tests it (Owen 2007, "The pigeonhole bootstrap"). That is the point: halves of one set of
+    classes overlap, so what a method does to a class enters several draws, and resampling the groups of each draw on
+    their own would understate it. A draw of which a resample holds no group is left out of it.
 
     Args:
         a: for each draw, the values (Q_d,) of one arm's queries in points (a hit is 100).
@@ -90,15 +91,17 @@ def two_way_bootstrap(
     """
     if not len(a) or not len(a) == len(b) == len(groups):
         raise ValueError(f"a, b and groups must have one entry a draw, got {len(a)}, {len(b)} and {len(groups)}.")
+    sums, counts = _group_sums(a, b, groups)
+    draws, names = sums.shape
     rng = np.random.default_rng(seed)
-    taken = rng.integers(len(a), size=(n_boot, len(a)))
-    means = np.empty(taken.shape)
-    for draw in range(len(a)):
-        sums, counts = _group_sums(draw, a[draw], b[draw], groups[draw])
-        here = taken == draw
-        picks = rng.integers(len(sums), size=(int(here.sum()), len(sums)))
-        means[here] = sums[picks].sum(1) / counts[picks].sum(1)
-    low, high = np.quantile(means.mean(1), [(1 - confidence) / 2, (1 + confidence) / 2])
+    of_draws = rng.multinomial(draws, np.full(draws, 1 / draws), size=n_boot)
+    of_groups = rng.multinomial(names, np.full(names, 1 / names), size=n_boot)
+    totals = of_groups @ counts.T
+    weights = of_draws * (totals > 0)
+    means = of_groups @ sums.T / np.maximum(totals, 1)
+    held = weights.sum(1) > 0
+    values = (weights * means).sum(1)[held] / weights.sum(1)[held]
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 
@@ -161,7 +164,7 @@ class Verdict:
 
 
 def judge(differences: ArrayLike, bootstrap_interval: Interval, margin: float, direction: Direction) -> Verdict:
-    """The verdict word of one claim at one level, from both intervals. Explained on page: verdicts.
+    """The verdict word of one claim at one level, from both intervals. Explained on page: verdict-words.
 
     For a claimed difference ("greater": the differences are positive, "less": negative): supported if both intervals
     lie wholly beyond the margin in the claimed direction; supported, smaller than claimed, if wholly beyond zero but
@@ -219,19 +222,27 @@ def _settling(values: NDArray[np.float64], bootstrap: Interval, margin: float) -
 
 
 def _group_sums(
-    draw: int, a: ArrayLike, b: ArrayLike, groups: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Per group of one draw: the sum of a - b and the number of queries."""
-    first, second, names = np.asarray(a, float), np.asarray(b, float), np.asarray(groups)
-    if first.ndim != 1 or not len(first) or not first.shape == second.shape == names.shape:
-        raise ValueError(
-            f"draw {draw}: a, b and groups must hold one entry a query, got shapes "
-            f"{first.shape}, {second.shape} and {names.shape}."
-        )
-    if not np.isfinite(first - second).all():
-        raise ValueError(f"draw {draw}: query {int((~np.isfinite(first - second)).argmax())} has no finite difference.")
-    _, index = np.unique(names, return_inverse=True)
-    return np.bincount(index, first - second), np.bincount(index)
+    a: Sequence[ArrayLike], b: Sequence[ArrayLike], groups: Sequence[ArrayLike]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Per draw and group, (draws, groups): the sum of a - b and the number of queries."""
+    for draw, (left, right, of) in enumerate(zip(a, b, groups, strict=True)):
+        first, second, named = np.asarray(left, float), np.asarray(right, float), np.asarray(of)
+        if first.ndim != 1 or not len(first) or not first.shape == second.shape == named.shape:
+            raise ValueError(
+                f"draw {draw}: a, b and groups must hold one entry a query, got shapes "
+                f"{first.shape}, {second.shape} and {named.shape}."
+            )
+        if not np.isfinite(first - second).all():
+            at = int((~np.isfinite(first - second)).argmax())
+            raise ValueError(f"draw {draw}: query {at} has no finite difference.")
+    names = np.unique(np.concatenate([np.asarray(of) for of in groups]))
+    sums, counts = np.zeros((len(a), len(names))), np.zeros((len(a), len(names)))
+    for draw, (left, right, of) in enumerate(zip(a, b, groups, strict=True)):
+        place = np.searchsorted(names, np.asarray(of))
+        difference = np.asarray(left, float) - np.asarray(right, float)
+        sums[draw] = np.bincount(place, difference, minlength=len(names))
+        counts[draw] = np.bincount(place, minlength=len(names))
+    return sums, counts
 
 
 def _sample(values: ArrayLike) -> NDArray[np.float64]:

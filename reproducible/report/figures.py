@@ -63,7 +63,7 @@ def show(figure: Figure, photographs: bool = False) -> Image:
     from IPython.display import Image
 
     stream, kind = io.BytesIO(), "jpeg" if photographs else "png"
-    figure.savefig(stream, format=kind, dpi=DPI, **({"pil_kwargs": {"quality": 88}} if photographs else {}))
+    figure.savefig(stream, format=kind, dpi=DPI, **({"pil_kwargs": {"quality": 80}} if photographs else {}))
     return Image(data=stream.getvalue(), format=kind)
 
 
@@ -128,8 +128,8 @@ def recall_by_stage(table: pd.DataFrame) -> Figure:
     axes.errorbar(x, table["recall_at_1"], reach, fmt="o-", color=BLUE, capsize=3, label="Recall@1, 95 % interval")
     axes.plot(x, table["map_at_r"], "s--", color=AMBER, label="MAP@R")
     labels = [f"{stage}\n{channels} channels" for stage, channels in table["channels"].items()]
-    axes.set(xticks=x, xticklabels=labels, ylim=(0, None), ylabel="per cent of queries, or MAP in %", xmargin=0.08)
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 0.28))
+    axes.set(xticks=x, xticklabels=labels, ylim=(0, None), ylabel="Recall@1, MAP@R (%)", xmargin=0.1)
+    figure.legend(loc="outside upper right", ncols=2)
     return figure
 
 
@@ -216,7 +216,7 @@ def coverage(table: pd.DataFrame, wanted: float = 95.0) -> Figure:
     for (name, column), colour, marker in zip(table.items(), (GREY, AMBER, BLUE), "sDo", strict=False):
         axes.plot(column.index, column, marker=marker, color=colour, label=name)
     axes.axhline(wanted, color=ROSE, linewidth=1)
-    axes.annotate(f"wanted: {wanted:.0f} %", (table.index[0], wanted), (2, 3), textcoords="offset points", color=ROSE)
+    axes.text(1.01, wanted, f"{wanted:.0f} %", color=ROSE, va="center", transform=axes.get_yaxis_transform())
     axes.set(xlabel="standard deviation of the effect between coarse classes (points)", ylabel="coverage (%)")
     axes.set(ylim=(min(60, table.to_numpy().min() - 5), 102), xticks=table.index)
     axes.legend(loc="lower left")

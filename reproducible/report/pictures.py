@@ -72,7 +72,7 @@ def grid(
     rows, columns = indices.shape
     lines = max(note.count("\n") + 1 for row in notes for note in row)
     cell = WIDTH / columns
-    title = 0.24 if titles else 0.0
+    title = 0.24 if titles else 0.04
     tall = title + 0.92 * cell + 0.125 * lines + 0.06
     figure = Figure(figsize=(WIDTH, rows * tall))
     for r in range(rows):

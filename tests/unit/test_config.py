@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reproducible.config import (
@@ -103,6 +103,7 @@ def test_sparse_form_holds_what_differs_from_the_defaults_only() -> None:
     assert to_dict(RunConfig(), sparse=True) == {}
 
 
+@settings(deadline=None)
 @given(
     draw=st.integers(0, 1000),
     lr=st.floats(1e-8, 1e3),

@@ -39,7 +39,7 @@ def literal_nmi(labels: list[int], assign: list[int]) -> float:
     return information / mean if mean else 1.0
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(PAIRED_LISTS)
 def test_f1_and_nmi_equal_their_definitions(pairs: list[tuple[int, int]]) -> None:
     labels, assign = (list(values) for values in zip(*pairs, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -121,8 +122,8 @@ def test_no_number_of_seeds_tells_the_margin_from_itself() -> None:
 
 
 def test_bootstrap_over_draws_equals_enumeration() -> None:
-    """Two draws of one group each: the resampled mean is 0, 5 or 10 with chances 1/4, 1/2, 1/4."""
-    a, zero, group = [[0.0, 0.0], [10.0]], [[0.0, 0.0], [0.0]], [["x", "x"], ["y"]]
+    """Two draws of the one group: the resampled mean is 0, 5 or 10 with chances 1/4, 1/2, 1/4."""
+    a, zero, group = [[0.0, 0.0], [10.0]], [[0.0, 0.0], [0.0]], [["x", "x"], ["x"]]
     assert two_way_bootstrap(a, zero, group) == (0, 10)
     assert two_way_bootstrap(a, zero, group, confidence=0.4) == (5, 5)
 
@@ -132,6 +133,17 @@ def test_bootstrap_takes_whole_groups_with_their_sizes() -> None:
     a, b, groups = [[100.0, 30.0, 30.0, 30.0]], [[0.0, 30.0, 30.0, 30.0]], [[7, 2, 2, 2]]
     assert two_way_bootstrap(a, b, groups) == (0, 100)
     assert two_way_bootstrap(a, b, groups, confidence=0.4) == (25, 25)
+
+
+def test_bootstrap_gives_a_group_the_same_weight_in_every_draw() -> None:
+    """Two draws that test the same two groups, by enumeration of all 16 equally likely resamples."""
+    means = np.array([[0.0, 8.0], [2.0, 16.0]])  # (draw, group), groups of one query
+    picks = list(itertools.product((0, 1), repeat=2))
+    exact = [means[np.ix_(draws, groups)].mean() for draws in picks for groups in picks]
+    zero, groups = [[0.0, 0.0]] * 2, [["x", "y"]] * 2
+    for confidence in (0.3, 0.6, 0.9):
+        wanted = np.quantile(exact, [(1 - confidence) / 2, (1 + confidence) / 2], method="inverted_cdf")
+        assert two_way_bootstrap(means.tolist(), zero, groups, confidence=confidence) == pytest.approx(tuple(wanted))
 
 
 def simulated_draws(

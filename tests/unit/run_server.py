@@ -1,0 +1,115 @@
+"""Runs small trainings in processes that may be killed: ``python run_server.py``, one job a line of JSON on stdin.
+
+For every job it forks, answers with the child's process id, and with the child's exit status when it has ended (negative:
+the signal that ended it). Forking costs nothing; a new interpreter would spend seconds on importing torch.
+
+A job is ``{"cache": folder, "save_every": seconds, "die": how}``; ``how`` is "" or ``where number``: the child kills itself
+with SIGKILL in the middle of writing its ``number``-th checkpoint file (``write``), when it is written but not in its place
+(``rename``), or before (``record``) or after (``cleanup``) the record is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_runs import make_store, register, tiny_config
+
+from reproducible.resources import UserError
+from reproducible.training import checkpoint, runner
+from reproducible.training.loop import Training
+
+WITNESS = "last_weights.sha256"
+
+
+class Witnessed(Training):
+    """A run that leaves a hash of its last weights and of its optimiser's state behind."""
+
+    def finish(self) -> dict[str, Any]:
+        state = {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict()["state"]}
+        tensors = [*state["model"].values(), *(v for s in state["optimiser"].values() for v in s.values())]
+        content = b"".join(t.detach().contiguous().numpy().tobytes() for t in tensors)
+        (self.folder.parent / WITNESS).write_text(hashlib.sha256(content).hexdigest())
+        return super().finish()
+
+
+def die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def prepare_death(patch: pytest.MonkeyPatch, where: str, number: int) -> None:
+    """See the head of this file."""
+    save, sync, calls = torch.save, os.fsync, iter(range(1, 10_000))
+
+    def write(state: object, file: Any) -> None:
+        if next(calls) < number:
+            return save(state, file)
+        whole = io.BytesIO()
+        save(state, whole)
+        file.write(whole.getvalue()[: len(whole.getvalue()) // 2])
+        file.flush()
+        return die()
+
+    def rename(descriptor: int) -> None:
+        sync(descriptor)
+        if next(calls) == number:
+            die()
+
+    def cleanup(path: Path, text: str) -> None:
+        path.write_text(text)
+        if path.name == "record.json":
+            die()
+
+    patches = {
+        "write": (checkpoint.torch, "save", write),
+        "rename": (checkpoint.os, "fsync", rename),
+        "record": (runner, "check", die),
+        "cleanup": (runner, "write_text", cleanup),
+    }
+    patch.setattr(*patches[where])
+
+
+def work(job: dict[str, Any], store: object) -> None:
+    """One job, in the child."""
+    patch = pytest.MonkeyPatch()
+    register(patch)
+    patch.setenv("REPRODUCIBLE_CACHE", job["cache"])
+    patch.setenv("REPRODUCIBLE_PROGRESS", "0")
+    patch.setattr(runner, "open_store", lambda name: store)
+    patch.setattr(runner, "Training", partial(Witnessed, save_every=job["save_every"]))
+    if job["die"]:
+        where, number = job["die"].split()
+        prepare_death(patch, where, int(number))
+    runner.execute(tiny_config(steps=24), profile="standard", criteria="c", device="cpu")
+
+
+def serve() -> None:
+    torch.set_num_threads(1)
+    store = make_store()
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                work(json.loads(line), store)
+                status = 0
+            except UserError as error:
+                print(error, file=sys.stderr, flush=True)
+            finally:
+                os._exit(status)
+        print(child, flush=True)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == "__main__":
+    serve()
