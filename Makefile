@@ -15,6 +15,7 @@ PIP = $(BIN)/python -m pip install --quiet --quiet
 TORCH_PIP = $(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 SNAKEMAKE = $(BIN)/snakemake --directory _build --cores $(CORES) --rerun-triggers mtime --rerun-incomplete \
 	--quiet all --config profile=$(PROFILE) device=$(DEVICE) tiers=$(TIERS) --
+LOCKED = Another build is running here, or was killed. If none is: $(BIN)/snakemake --directory _build --unlock
 TEST_CACHE := _build/test-cache
 
 export REPRODUCIBLE_CACHE ?= $(CURDIR)/_build/cache
@@ -58,7 +59,7 @@ $(STAMP): requirements-torch.txt requirements.lock pyproject.toml .ci/venv
 
 book: $(STAMP)
 	@mkdir -p _build
-	@$(SNAKEMAKE) book || { echo "If an earlier build was killed: $(BIN)/snakemake --directory _build --unlock" >&2; exit 1; }
+	@$(SNAKEMAKE) book || { ls _build/.snakemake/locks/* >/dev/null 2>&1 && echo "$(LOCKED)" >&2; exit 1; }
 	@echo "The book (profile $(PROFILE)): file://$(CURDIR)/$(PAGE)"
 
 # The notebooks and tests see the prepared data but no finished run, so that nothing passes on an old result.
@@ -79,7 +80,9 @@ test: $(TEST_CACHE)
 notebooks: $(TEST_CACHE)
 	@set -e; for notebook in notebooks/*.ipynb; do \
 		echo "$$notebook"; \
-		REPRODUCIBLE_CACHE="$(CURDIR)/$(TEST_CACHE)" $(BIN)/python -m reproducible.report.build execute $$notebook $$notebook; \
+		REPRODUCIBLE_CACHE="$(CURDIR)/$(TEST_CACHE)" \
+			$(BIN)/python -m reproducible.report.build execute $$notebook _build/$$notebook; \
+		mv _build/$$notebook $$notebook; \
 	done
 
 records: $(STAMP)
