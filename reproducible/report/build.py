@@ -42,13 +42,13 @@ def execute(source: Path, out: Path, parameters: Mapping[str, Any]) -> None:
         parameters: values that replace those of the tagged cell; may be empty.
 
     Raises:
-        UserError: if a cell fails; the notebook as far as it came is then at ``<out>.failed.ipynb``.
+        UserError: if a cell fails; the notebook as far as it came is then in the folder ``.failed`` beside ``out``.
     """
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_suffix(".failed.ipynb")
+    partial = out.parent / ".failed" / out.name
+    partial.parent.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("REPRODUCIBLE_PROGRESS", "0")
     try:
         papermill.execute_notebook(

@@ -6,14 +6,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
+from IPython.display import HTML
 
 from reproducible.claims import verdict_table
 from reproducible.contrasts import by_run, look
 from reproducible.evaluation import prediction_interval, t_interval
-from reproducible.studies import Study
+from reproducible.studies import Arm, Study
 from reproducible.types import RunRecord
 
 NOT_RUN = "not run"
+
+
+def page(table: pd.DataFrame) -> HTML:
+    """A table as pages show it: no index, nothing where nothing is known, numbers with one decimal."""
+    return HTML(table.to_html(index=False, border=0, na_rep="", float_format="{:.1f}".format, justify="left"))
 
 
 def spread(values: Sequence[float]) -> str:
@@ -54,17 +60,17 @@ def values_at(records: Sequence[RunRecord], arm: str, step: int, metric: str = "
 
 
 def arm_table(
-    study: Study, records: Sequence[RunRecord], published: Mapping[str, Mapping[str, float]] | None = None
+    arms: Sequence[Arm], records: Sequence[RunRecord], published: Mapping[str, Mapping[str, float]] | None = None
 ) -> pd.DataFrame:
     """One row an arm: published numbers beside recall and MAP@R on unseen classes, at the selected checkpoint.
 
     Args:
-        study: gives the arms, their order and tier.
+        arms: of one study, in the order of the rows.
         records: its committed records.
         published: numbers to stand beside, by column title and arm.
     """
     rows = []
-    for arm in study.arms:
+    for arm in arms:
         runs = [r for (draw, seed), r in by_run(records, arm.name).items() if draw == seed]
         recall, best = values_of(records, arm.name), values_of(records, arm.name, metric="map_at_r")
         gains = [recall[d] - u for d, u in values_of(records, arm.name, "untouched").items() if d in recall]
@@ -76,12 +82,11 @@ def arm_table(
                 "R@1 %": spread(list(recall.values())),
                 "gain over untouched": spread(gains),
                 "MAP@R %": spread(list(best.values())),
-                "steps": _range([r["selected"]["step"] for r in runs]),
-                "at the last step": f"{sum(r['selected']['not_converged'] for r in runs)}" if runs else "",
-                "tier": arm.tier,
+                "selected steps": _range([r["selected"]["step"] for r in runs]),
+                "not converged": f"{sum(r['selected']['not_converged'] for r in runs)}" if runs else "",
             }
         )
-    return pd.DataFrame(rows).set_index("arm")
+    return pd.DataFrame(rows)
 
 
 def checkpoint_table(records: Sequence[RunRecord], arms: Mapping[str, str]) -> pd.DataFrame:
@@ -91,12 +96,12 @@ def checkpoint_table(records: Sequence[RunRecord], arms: Mapping[str, str]) -> p
         records: of one study.
         arms: title by arm.
     """
-    titles = {"last": "last", "selected": "selected on validation", "peak": "best on test (biased)"}
-    rows = {
-        t: {c: spread(list(values_of(records, arm, at).values())) for at, c in titles.items()}
-        for arm, t in arms.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("arm, R@1 %")
+    looks = {"last": "last", "selected": "selected on validation", "peak": "best on test (biased)"}
+    rows = [
+        {"R@1 %": title, **{look: spread(list(values_of(records, arm, at).values())) for at, look in looks.items()}}
+        for arm, title in arms.items()
+    ]
+    return pd.DataFrame(rows)
 
 
 def trial_table(study: Study, records: Sequence[RunRecord]) -> pd.DataFrame:
@@ -116,31 +121,37 @@ def trial_table(study: Study, records: Sequence[RunRecord]) -> pd.DataFrame:
                     "taken": "yes" if score is not None and score == best else "",
                 }
             )
-    return pd.DataFrame(rows).set_index("tuning")
+    return pd.DataFrame(rows)
 
 
-def claims_on_page(page: str, records_by_study: Mapping[str, Sequence[RunRecord]] | None = None) -> pd.DataFrame:
-    """Every criterion of the claims that a page answers, with its verdict, computed now."""
+def claims_on_page(
+    page: str, level: str, records_by_study: Mapping[str, Sequence[RunRecord]] | None = None
+) -> pd.DataFrame:
+    """The criteria of the claims that a page answers at one level of evidence, with their verdicts, computed now.
+
+    Args:
+        page: name of the page in ``claims.yaml``.
+        level: real, controlled, published, ...
+        records_by_study: other records than the committed ones.
+    """
     table = verdict_table(detail=True, records_by_study=records_by_study)
-    table = table[table["page"] == page]
-    number = "{:.1f}".format
-    return pd.DataFrame(
-        {
-            "claim": table["claim"],
-            "level": table["level"],
-            "decides": table["decides"].map({True: "yes", False: "context"}),
-            "compared": table["comparison"],
-            "margin": table["margin"].map(number, na_action="ignore").fillna(""),
-            "n": [
-                f"{n} of {wanted}" if wanted else "" for n, wanted in zip(table["n"], table["n_wanted"], strict=True)
-            ],
-            "mean": table["mean"].map(number, na_action="ignore").fillna(""),
+    table = table[(table["page"] == page) & (table["level"] == level)]
+    found = {
+        "claim": [
+            f"{c}" if decides else f"{c} (context)" for c, decides in zip(table["claim"], table["decides"], strict=True)
+        ],
+        "compared": table["comparison"].str.replace("recall_at_1", "R@1").str.replace(" at selected", ""),
+    }
+    if level != "published":
+        found |= {
+            "draws": [f"{n} of {wanted}" for n, wanted in zip(table["n"], table["n_wanted"], strict=True)],
+            "difference": table["mean"].astype(float),
             "t interval": [_interval(*pair) for pair in zip(table["t_low"], table["t_high"], strict=True)],
             "bootstrap": [_interval(*pair) for pair in zip(table["b_low"], table["b_high"], strict=True)],
-            "Holm p": ["" if pd.isna(p) else f"{p:.3f}" for p in table["p_holm"]],
-            "verdict": table["verdict"],
+            "margin": table["margin"].astype(float),
+            "p (Holm)": ["" if pd.isna(p) else f"{p:.3f}" for p in table["p_holm"]],
         }
-    ).set_index("claim")
+    return pd.DataFrame({**found, "verdict": table["verdict"]})
 
 
 def agreement(study: Study, records: Sequence[RunRecord], here: Sequence[RunRecord]) -> pd.DataFrame:
@@ -170,7 +181,7 @@ def agreement(study: Study, records: Sequence[RunRecord], here: Sequence[RunReco
             "on this machine": [f"{live:.1f}"],
             "agrees": [("yes" if low <= live <= high else "no") if len(recorded) > 1 else "nothing to compare with"],
         }
-    ).set_index("pair")
+    )
 
 
 def _interval(low: float, high: float) -> str:

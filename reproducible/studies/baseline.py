@@ -45,11 +45,11 @@ BASE = ("baseline",)
 
 
 def _tier_b() -> tuple[Arm, ...]:
-    small = [Arm(f"u{d}", f"$U_{{{d}}}$", {"dim": d}, BASE, tier="B", minutes=9) for d in (192, 384)]
+    small = [Arm(f"u{d}", f"U{d}", {"dim": d}, BASE, tier="B", minutes=9) for d in (192, 384)]
     decayed = [
         Arm(
             f"u{d}-lact-tuned",
-            f"$U_{{{d}}}$ + $L_{{act}}$, tuned",
+            f"U{d} + L_act, tuned",
             {"dim": d, **ROWS},
             (*BASE, "lact-512"),
             tier="B",
@@ -58,15 +58,15 @@ def _tier_b() -> tuple[Arm, ...]:
         for d in (192, 384)
     ]
     parts = [
-        ("u512-lact-released", "released form of $L_{act}$", {"lact": 0.014, "released": True, "ntri": 0.25 / 512}),
+        ("u512-lact-released", "released form of L_act", {"lact": 0.014, "released": True, "ntri": 0.25 / 512}),
         ("u512-activation-only", "activation term only, printed weight", {"lact": 0.014}),
-        ("u512-ntri-only", "$L_{ntri}$ only", {"ntri": 0.25}),
-        ("u512-orthogonal", "orthogonality in place of $L_{ntri}$", {"orthogonal": 0.25}),
+        ("u512-ntri-only", "L_ntri only", {"ntri": 0.25}),
+        ("u512-orthogonal", "orthogonality in place of L_ntri", {"orthogonal": 0.25}),
         ("u512-wd-0", "weight decay 0", {"decay": 0.0}),
         ("u512-wd-1e-3", "weight decay 0.001", {"decay": 1e-3}),
         ("u512-wd-1e-2", "weight decay 0.01", {"decay": 1e-2}),
     ]
-    return (*small, *decayed, *(Arm(n, f"$U_{{512}}$, {t}", p, BASE, tier="B", minutes=9) for n, t, p in parts))
+    return (*small, *decayed, *(Arm(n, f"U512, {t}", p, BASE, tier="B", minutes=9) for n, t, p in parts))
 
 
 STUDY = Study(
@@ -75,11 +75,11 @@ STUDY = Study(
     build=build,
     defaults=DEFAULTS,
     arms=(
-        Arm("u512", "$U_{512}$", CURVES, BASE, extra_seeds=5, minutes=11),
-        Arm("u512-lact-printed", "$U_{512}$ + $L_{act}$, printed", {**PRINTED, **CURVES}, BASE, minutes=11),
-        Arm("u512-lact-tuned", "$U_{512}$ + $L_{act}$, tuned", {**ROWS, **CURVES}, (*BASE, "lact-512"), minutes=11),
-        Arm("u64", "$U_{64}$", {"dim": 64}, BASE, minutes=9),
-        Arm("u64-lact-tuned", "$U_{64}$ + $L_{act}$, tuned", {"dim": 64, **ROWS}, (*BASE, "lact-64"), minutes=9),
+        Arm("u512", "U512", CURVES, BASE, extra_seeds=5, minutes=11),
+        Arm("u512-lact-printed", "U512 + L_act, printed", {**PRINTED, **CURVES}, BASE, minutes=11),
+        Arm("u512-lact-tuned", "U512 + L_act, tuned", {**ROWS, **CURVES}, (*BASE, "lact-512"), minutes=11),
+        Arm("u64", "U64", {"dim": 64}, BASE, minutes=9),
+        Arm("u64-lact-tuned", "U64 + L_act, tuned", {"dim": 64, **ROWS}, (*BASE, "lact-64"), minutes=9),
         *_tier_b(),
     ),
     tunings=(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html as entities
 import re
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -78,11 +79,12 @@ def test_no_page_shows_a_failure(html: Path) -> None:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
-    """A checkout with a book of one page."""
+    """A checkout with a book of one page, configured as this one."""
     root = tmp_path / "checkout"
-    (root / "book").mkdir(parents=True)
+    shutil.copytree(ROOT / "book" / "_ext", root / "book" / "_ext", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(ROOT / "book" / "references.bib", root / "book" / "references.bib")
+    shutil.copyfile(ROOT / "_config.yml", root / "_config.yml")
     (root / "_toc.yml").write_text("format: jb-book\nroot: book/index\n")
-    (root / "_config.yml").write_text("title: Small\nonly_build_toc_files: true\nexecute: {execute_notebooks: 'off'}\n")
     (root / "book" / "index.md").write_text("# Small\n\nA page.\n")
     return root
 

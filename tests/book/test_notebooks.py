@@ -114,10 +114,11 @@ def test_execution_is_complete_or_leaves_nothing(tmp_path: Path) -> None:
     execute(source, out, {"divisor": "3"})
     assert nbformat.read(out, as_version=4).cells[-1].outputs[0].text == "2.0\n"
     out.unlink()
+    assert not list(out.parent.rglob("*.ipynb"))
     with pytest.raises(
-        UserError, match=r"(?s)study\.ipynb: cell \[3\] failed with ZeroDivisionError: .*study\.failed\.ipynb"
+        UserError, match=r"(?s)study\.ipynb: cell \[3\] failed with ZeroDivisionError: .*\.failed/study\.ipynb"
     ):
         execute(source, out, {"divisor": "0"})
     assert not out.exists()
-    assert failures(out.with_suffix(".failed.ipynb"))
+    assert failures(out.parent / ".failed" / out.name)
     assert source.read_bytes() == before

@@ -19,7 +19,7 @@ def relu_conv(x: Tensor, tensors: Mapping[str, Tensor], name: str, stride: int =
 
 
 def max_pool(x: Tensor, kernel: int, stride: int, pad: int = 0) -> Tensor:
-    """Caffe's max pooling: the output size rounds up, and the last window must begin inside the image or its left pad."""
+    """Caffe's max pooling: sizes round up, and the last window must begin inside the image or the pad before it."""
     sizes = []
     for side in x.shape[2:]:
         out = -((side + 2 * pad - kernel) // -stride) + 1
@@ -31,7 +31,9 @@ def max_pool(x: Tensor, kernel: int, stride: int, pad: int = 0) -> Tensor:
     largest = torch.full((*x.shape[:2], *sizes), float("-inf"), dtype=x.dtype)
     for i in range(kernel):
         for j in range(kernel):
-            window = padded[:, :, i : i + (sizes[0] - 1) * stride + 1 : stride, j : j + (sizes[1] - 1) * stride + 1 : stride]
+            window = padded[
+                :, :, i : i + (sizes[0] - 1) * stride + 1 : stride, j : j + (sizes[1] - 1) * stride + 1 : stride
+            ]
             largest = torch.maximum(largest, window)
     return largest
 

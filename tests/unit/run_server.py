@@ -1,11 +1,11 @@
 """Runs small trainings in processes that may be killed: ``python run_server.py``, one job a line of JSON on stdin.
 
-For every job it forks, answers with the child's process id, and with the child's exit status when it has ended (negative:
-the signal that ended it). Forking costs nothing; a new interpreter would spend seconds on importing torch.
+For every job it forks, answers with the child's process id, and with the child's exit status when it has ended
+(negative: the signal that ended it). Forking costs nothing; a new interpreter would spend seconds on importing torch.
 
-A job is ``{"cache": folder, "save_every": seconds, "die": how}``; ``how`` is "" or ``where number``: the child kills itself
-with SIGKILL in the middle of writing its ``number``-th checkpoint file (``write``), when it is written but not in its place
-(``rename``), or before (``record``) or after (``cleanup``) the record is written.
+A job is ``{"cache": folder, "save_every": seconds, "die": how}``; ``how`` is "" or ``where number``: the child kills
+itself with SIGKILL in the middle of writing its ``number``-th checkpoint file (``write``), when it is written but not
+in its place (``rename``), or before (``record``) or after (``cleanup``) the record is written.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def work(job: dict[str, Any], store: object) -> None:
     if job["die"]:
         where, number = job["die"].split()
         prepare_death(patch, where, int(number))
-    runner.execute(tiny_config(steps=24), profile="standard", criteria="c", device="cpu")
+    runner.execute(tiny_config(), profile="standard", criteria="c", device="cpu")
 
 
 def serve() -> None:

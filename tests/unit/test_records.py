@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def test_run_lengths_round_trip(pairs: list[tuple[int, int]]) -> None:
     assert records.expand(lengths).tolist() == labels.tolist()
     assert records.expand(lengths, column=1).tolist() == coarse.tolist()
     assert sum(count for *_, count in lengths) == len(pairs)
-    assert all(a[0] != b[0] for a, b in zip(lengths, lengths[1:], strict=False))
+    assert all(a[0] != b[0] for a, b in pairwise(lengths))
 
 
 def test_rescoring_gives_every_metric_that_is_stated(record: Record) -> None:

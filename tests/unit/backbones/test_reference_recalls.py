@@ -1,12 +1,12 @@
 """The untouched backbone on groceries, ids 41 to 80, against recalls measured with another implementation of it.
 
 The reference: pool5 of BVLC GoogLeNet in fp32, photographs squashed to 224 x 224 with Pillow's bicubic filter, cosine,
-the query itself left out where it is in the gallery. ``pytest -m slow`` runs these; they embed 2,410 images at 224 pixels.
+the query itself left out where it is in the gallery. Slow, since each test embeds 2,410 images at 224 pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +61,9 @@ def rows(store: Store) -> np.ndarray:
 def squashed(store: Store) -> Iterator[Tensor]:
     """Batches as the reference prepared them, (B, 3, 224, 224)."""
     paths = [store.paths[i] for i in rows(store)]
-    images = (np.asarray(image.resize((224, 224), Image.Resampling.BICUBIC)) for image in read_images("groceries", paths))
+    images = (
+        np.asarray(image.resize((224, 224), Image.Resampling.BICUBIC)) for image in read_images("groceries", paths)
+    )
     while batch := [image for _, image in zip(range(16), images, strict=False)]:
         yield torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2).float()
 
@@ -96,9 +98,9 @@ def recalls(store: Store, embeddings: np.ndarray) -> Recalls:
     return found
 
 
-def report(title: str, found: Recalls, print_: Callable[[str], None] = print) -> None:
+def report(title: str, found: Recalls) -> None:
     for name, values in found.items():
-        print_(f"{title}, {name}: " + ", ".join(f"R@{k} {value:.2f}" for k, value in values.items()))
+        print(f"{title}, {name}: " + ", ".join(f"R@{k} {value:.2f}" for k, value in values.items()))
 
 
 def test_shipped_weights_reproduce_the_reference(shipped: Recalls) -> None:

@@ -64,7 +64,9 @@ def test_activation_term_is_the_first_of_eq_6(learners: int, dtype: torch.dtype,
 
 @pytest.mark.parametrize(("function", "product"), [(unit_rows, "hadamard"), (orthogonality, "matrix")])
 @pytest.mark.parametrize("learners", [1, 2])
-def test_traces_are_those_of_eq_6(function: Callable[[tuple[Tensor, ...]], Tensor], product: str, learners: int) -> None:
+def test_traces_are_those_of_eq_6(
+    function: Callable[[tuple[Tensor, ...]], Tensor], product: str, learners: int
+) -> None:
     weights = output(learners).weights
     expected = sum(literal_trace(w.detach(), product) for w in weights)
     assert function(weights).item() == pytest.approx(expected, rel=1e-12)
@@ -73,8 +75,12 @@ def test_traces_are_those_of_eq_6(function: Callable[[tuple[Tensor, ...]], Tenso
 def test_weights_of_the_document_are_the_defaults() -> None:
     made = output()
     assert UnitRows()(made, BATCH).item() == pytest.approx(0.25 * literal_trace(made.weights[0], "hadamard"), rel=1e-12)
-    assert Orthogonality()(made, BATCH).item() == pytest.approx(0.25 * literal_trace(made.weights[0], "matrix"), rel=1e-12)
-    assert ActivationDecay(weight=1.0)(made, BATCH).item() == pytest.approx(literal_activation(made.learners), rel=1e-12)
+    assert Orthogonality()(made, BATCH).item() == pytest.approx(
+        0.25 * literal_trace(made.weights[0], "matrix"), rel=1e-12
+    )
+    assert ActivationDecay(weight=1.0)(made, BATCH).item() == pytest.approx(
+        literal_activation(made.learners), rel=1e-12
+    )
 
 
 def test_gradients() -> None:

@@ -26,7 +26,9 @@ LABELS = (0, 0, 1, 1, 2, 0)
 
 
 def embeddings(dtype: torch.dtype = torch.float64) -> Tensor:
-    points = [(r * math.cos(math.radians(d)), r * math.sin(math.radians(d))) for d, r in zip(DEGREES, RADII, strict=True)]
+    points = [
+        (r * math.cos(math.radians(d)), r * math.sin(math.radians(d))) for d, r in zip(DEGREES, RADII, strict=True)
+    ]
     return torch.tensor(points, dtype=dtype)
 
 
@@ -46,16 +48,20 @@ def by_hand(alpha: float, beta: float, gamma: float) -> float:
     return sum(costs[True]) / len(costs[True]) + sum(costs[False]) / len(costs[False])
 
 
-@pytest.mark.parametrize(("alpha", "beta", "gamma"), [(2.0, 0.5, 25.0), (2.0, 0.5, 35.0), (2.0, 0.5, 1.0), (3.0, 0.2, 5.0)])
+@pytest.mark.parametrize(
+    ("alpha", "beta", "gamma"), [(2.0, 0.5, 25.0), (2.0, 0.5, 35.0), (2.0, 0.5, 1.0), (3.0, 0.2, 5.0)]
+)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
-def test_equals_pairs_written_out(alpha: float, beta: float, gamma: float, dtype: torch.dtype, tolerance: float) -> None:
+def test_equals_pairs_written_out(
+    alpha: float, beta: float, gamma: float, dtype: torch.dtype, tolerance: float
+) -> None:
     loss = BinomialDeviance(alpha, beta, gamma)(embeddings(dtype), labels())
     assert loss.dtype == dtype
     assert loss.item() == pytest.approx(by_hand(alpha, beta, gamma), rel=tolerance)
 
 
 def test_two_pairs_that_anyone_can_check() -> None:
-    """Two images of a class at 60 degrees (cosine beta) and a third at right angles to both would cost log 2 and nearly 0."""
+    """Two images of a class at 60 degrees (cosine beta) cost log 2, a third at right angles to both nearly nothing."""
     points = torch.tensor([[1.0, 0.0, 0.0], [0.5, math.sqrt(0.75), 0.0], [0.0, 0.0, 1.0]])
     loss = BinomialDeviance()(points, torch.tensor([4, 4, 9]))
     assert loss.item() == pytest.approx(math.log(2) + math.log1p(math.exp(-25.0)), rel=1e-6)

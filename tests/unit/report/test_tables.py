@@ -30,26 +30,29 @@ def full() -> list[dict[str, Any]]:
     return [made(arm, draw, value) for arm, values in RECALL.items() for draw, value in enumerate(values)]
 
 
+def arm_row(found: list[dict[str, Any]], arm: str) -> Any:
+    return tables.arm_table([BASELINE.arm(arm)], found).iloc[0]
+
+
 def test_mean_and_interval_are_the_records(full: list[dict[str, Any]]) -> None:
-    row = tables.arm_table(BASELINE, full).loc["$U_{512}$"]
+    row = arm_row(full, "u512")
     assert row["draws"] == "5 of 5"
     assert row["R@1 %"] == "72.0 [70.0, 74.0]"  # mean 72, s = 1.5811, t(4) = 2.7764: half width 1.963
     assert row["gain over untouched"].startswith("52.0")
 
 
 def test_an_arm_without_records_says_not_run(full: list[dict[str, Any]]) -> None:
-    assert tables.arm_table(BASELINE, full).loc["$U_{64}$", "R@1 %"] == tables.NOT_RUN
+    assert arm_row(full, "u64")["R@1 %"] == tables.NOT_RUN
 
 
 def test_a_deleted_record_leaves_table_and_verdict_without_its_number(full: list[dict[str, Any]]) -> None:
     def verdict(found: list[dict[str, Any]]) -> str:
-        rows = tables.claims_on_page("baseline", {"baseline": found})
-        rows = rows[(rows["level"] == "real") & (rows["decides"] == "yes")]
-        return rows.loc["D04", "verdict"]
+        rows = tables.claims_on_page("baseline", "real", {"baseline": found})
+        return rows.set_index("claim").loc["D04", "verdict"]
 
     assert verdict(full) == "contradicted"
     fewer = [r for r in full if (r["arm"], r["draw"]) != ("u512", 3)]
-    assert tables.arm_table(BASELINE, fewer).loc["$U_{512}$", "draws"] == "4 of 5"
+    assert arm_row(fewer, "u512")["draws"] == "4 of 5"
     assert verdict(fewer) == "not run (4 of 5 draws)"
 
 

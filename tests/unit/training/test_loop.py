@@ -209,7 +209,9 @@ def test_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(
 
 
 def test_rate_that_is_far_too_high(make: Make) -> None:
-    with pytest.raises(UserError, match=r"tiny/plain draw 0 seed 0: \w+ is (nan|inf) at step 2\. .* lower optimiser.lr"):
+    with pytest.raises(
+        UserError, match=r"tiny/plain draw 0 seed 0: \w+ is (nan|inf) at step 2\. .* lower optimiser.lr"
+    ):
         make(optimiser=OptimiserConfig(lr=1e30)).run()
 
 
@@ -226,7 +228,11 @@ def test_full_disk_keeps_the_checkpoint_before(make: Make, monkeypatch: pytest.M
     run.run()
     path = run.folder / "checkpoint.pt"
     before = path.read_bytes()
-    for error in (OSError(errno.ENOSPC, "No space left on device"), RuntimeError("PytorchStreamWriter failed writing file")):
+    for error in (
+        OSError(errno.ENOSPC, "No space left on device"),
+        RuntimeError("PytorchStreamWriter failed writing file"),
+    ):
+
         def fail(state: object, file: Any, error: Exception = error) -> None:
             file.write(b"half of it")
             raise error
@@ -261,7 +267,9 @@ def test_checkpoint_that_cannot_be_read(make: Make, damage: str) -> None:
     path = run.folder / "checkpoint.pt"
     content = path.read_bytes()
     path.write_bytes({"cut": content[: len(content) // 2], "garbage": b"\x00garbage" * 100, "empty": b""}[damage])
-    with pytest.raises(UserError, match=r"checkpoint.pt: unreadable checkpoint \(\w+\); delete the file to start this run anew"):
+    with pytest.raises(
+        UserError, match=r"checkpoint.pt: unreadable checkpoint \(\w+\); delete the file to start this run anew"
+    ):
         make().run()
 
 
@@ -282,7 +290,10 @@ def test_nothing_but_plain_values_is_unpickled(tmp_path: Path) -> None:
 
 def test_two_processes_on_one_run(tmp_path: Path) -> None:
     with checkpoint.lock(tmp_path / "run"):
-        with pytest.raises(UserError, match="run: another process works on this run"), checkpoint.lock(tmp_path / "run"):
+        with (
+            pytest.raises(UserError, match="run: another process works on this run"),
+            checkpoint.lock(tmp_path / "run"),
+        ):
             pass
         with checkpoint.lock(tmp_path / "other"):
             pass

@@ -54,7 +54,7 @@ def test_frozen_parameters_are_left_out() -> None:
 
 
 def test_decay_is_coupled_to_adam() -> None:
-    """Without any other gradient a decayed weight moves by the rate itself, whatever its size; decoupled decay would not."""
+    """Without another gradient a decayed weight moves by the rate itself, whatever its size."""
     model = WithBias()
     optimiser = build_optimiser(model, Objective({"deviance": BinomialDeviance()}), CONFIG)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}

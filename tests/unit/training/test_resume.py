@@ -88,39 +88,43 @@ def whole(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Whole:
 
 def steps_done(cache: Path) -> int:
     """The step of the checkpoint; 0 where there is none yet."""
-    path = folder(cache) / "checkpoint.pt" if (cache / "runs").is_dir() else cache
-    return checkpoint.load(path, torch.device("cpu"))["step"] if path.is_file() else 0
+    found = list(cache.glob("runs/*/checkpoint.pt"))
+    return checkpoint.load(found[0], torch.device("cpu"))["step"] if found else 0
 
 
 @pytest.mark.parametrize("save_every", [0.0, 1e9], ids=["checkpoint every step", "checkpoint at evaluations"])
 def test_killed_at_random_moments(server: Server, whole: Whole, tmp_path: Path, save_every: float) -> None:
-    chance, kills, reached = random.Random(0), 0, [0]
-    while kills < 6 or max(reached) == 0:
-        child = server.start(tmp_path, save_every)
-        time.sleep(chance.uniform(0.1, 0.6) * whole.seconds)
-        os.kill(child, signal.SIGKILL)  # not yet waited for, so the id is still the child's
+    """Six kills, spread over the length of a run; where one comes too late, the next run begins anew."""
+    chance, kills, number, reached = random.Random(0), 0, 0, 0
+    while kills < 6:
+        cache = tmp_path / str(number)
+        child = server.start(cache, save_every)
+        time.sleep(chance.uniform(0.05, 0.9) * whole.seconds)
+        os.kill(child, signal.SIGKILL)  # a child that has ended is not yet waited for: the id is still its own
         if server.status() == 0:
-            break  # it was faster
-        kills += 1
-        reached.append(steps_done(tmp_path))
-        assert reached == sorted(reached)
-    assert server.run(tmp_path, save_every) == 0
-    assert kills >= 1
-    assert outcome(tmp_path) == whole.outcome
+            assert outcome(cache) == whole.outcome
+            number, reached = number + 1, 0
+        else:
+            kills += 1
+            assert steps_done(cache) >= reached
+            reached = steps_done(cache)
+    assert server.run(cache, save_every) == 0
+    assert outcome(cache) == whole.outcome
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 9, 30])
+@pytest.mark.parametrize("number", [1, 4, 15])
 @pytest.mark.parametrize("where", ["write", "rename"])
 def test_killed_while_a_checkpoint_is_written(
     server: Server, whole: Whole, tmp_path: Path, where: str, number: int
 ) -> None:
-    """Also the first one, where there is nothing to go back to, and the last (24 checkpoints, 6 selections)."""
+    """The first one, where there is nothing to go back to; the weights of the first look; the last one."""
     assert server.run(tmp_path, 0.0, f"{where} {number}") == -signal.SIGKILL
     torn = list(folder(tmp_path).glob("*.partial"))
-    assert len(torn) == 1
+    assert [p.name for p in torn] == ["weights_000004.pt.partial" if number == 4 else "checkpoint.pt.partial"]
     if where == "write":
         with pytest.raises(UserError):
             checkpoint.load(torn[0], torch.device("cpu"))
+    assert steps_done(tmp_path) == {1: 0, 4: 3, 15: 11}[number]
     assert server.run(tmp_path, 0.0) == 0
     assert outcome(tmp_path) == whole.outcome
     assert sorted(p.name for p in folder(tmp_path).iterdir()) == ["lock", "record.json"]
@@ -135,19 +139,16 @@ def test_killed_when_the_record_is_written(server: Server, whole: Whole, tmp_pat
 
 
 def test_killed_again_and_again_at_the_same_place(server: Server, whole: Whole, tmp_path: Path) -> None:
-    """Each attempt dies at its fourth checkpoint file and still gets somewhere."""
+    """Each attempt dies at its third checkpoint file and still gets a step further."""
     reached = []
-    while server.run(tmp_path, 0.0, "write 4") != 0:
+    while server.run(tmp_path, 0.0, "write 3") != 0:
         reached.append(steps_done(tmp_path))
         assert len(reached) < 20
-    assert reached == sorted(set(reached))
-    assert len(reached) >= 6
+    assert reached == [2, 3, 4, 6, 7, 8, 10, 11]
     assert outcome(tmp_path) == whole.outcome
 
 
-def test_truncated_checkpoint_is_named(
-    server: Server, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_truncated_checkpoint_is_named(server: Server, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert server.run(tmp_path, 0.0, "write 8") == -signal.SIGKILL
     path = folder(tmp_path) / "checkpoint.pt"
     path.write_bytes(path.read_bytes()[:1000])

@@ -25,7 +25,6 @@ from reproducible.training import checkpoint, runner
 from reproducible.training.runner import execute, execute_all, run_digest
 from reproducible.training.sets import build_sets
 
-
 CRITERIA = "c" * 64
 FORK = multiprocessing.get_context("fork")
 
@@ -102,7 +101,9 @@ def test_untouched_is_computed_once_for_a_draw(monkeypatch: pytest.MonkeyPatch) 
     looks = spied(monkeypatch, runner, "evaluate", lambda *arguments, **options: options["feature"])
     first = run(tiny_config())
     assert looks == ["conv"] * 3  # validation, test, seen
-    other = run(tiny_config(model=Component("unified", {"dim": 3}), objective=(Component("binomial_deviance"),), seed=4))
+    other = run(
+        tiny_config(model=Component("unified", {"dim": 3}), objective=(Component("binomial_deviance"),), seed=4)
+    )
     assert len(looks) == 3
     assert first["untouched"] == other["untouched"]
     third = run(tiny_config(data=replace(tiny_config().data, draw=4)))
@@ -177,8 +178,6 @@ def test_workers_give_the_records_of_one(monkeypatch: pytest.MonkeyPatch, tmp_pa
     together = {r["digest"]: without_machine(r) for r in execute_all(configs, workers=2, **options)}
     assert together == alone
     assert len(alone) == 3
-
-
 
 
 def test_worker_that_fails_is_reported_and_the_others_records_stay(

@@ -1,0 +1,140 @@
+"""Five steps of every component, written down: ``python tests/unit/golden_curves.py`` writes tests/golden/curves.json.
+
+The digest of a run holds the behaviour version of each component. A component that computes something else under the
+same version would make old records stand for new computations; its curve moves, and ``test_golden.py`` fails until the
+version in ``reproducible/registry.py`` is raised and the curves are written anew. Each component is driven by plain
+gradient descent, so that its curve depends on no other one; ``training`` is the loop with all that belongs to it.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from tiny_runs import TinyTrunk, make_store, register, training
+from torch import Tensor
+
+from reproducible import registry
+from reproducible.config import Component, EvaluationConfig
+from reproducible.losses.objective import build_objective
+from reproducible.training.seeding import initialise
+from reproducible.types import Batch, Output
+
+FILE = Path(__file__).parents[1] / "golden" / "curves.json"
+STEPS = 5
+TOLERANCE = 1e-4
+Golden = dict[str, Any]
+
+
+def draw(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def descend(parameters: Iterable[Tensor], value: Callable[[], Tensor], share: float) -> list[float]:
+    """The value at each step while the parameters go down its gradient, by a ``share`` of their own norm a step."""
+    found, moved = [], list(parameters)
+    for _ in range(STEPS):
+        loss = value()
+        gradients = torch.autograd.grad(loss, moved)
+        found.append(loss.item())
+        with torch.no_grad():
+            size = torch.stack([p.norm() for p in moved]).norm() / torch.stack([g.norm() for g in gradients]).norm()
+            for parameter, gradient in zip(moved, gradients, strict=True):
+                parameter -= share * size * gradient
+    return found
+
+
+def backbone_curve(name: str) -> list[float]:
+    """Every stage enters: mean square over the last map."""
+    network = registry.build("backbone", name).double()
+    images = 255 * draw(2, 3, 64, 64, seed=1)
+    return descend(network.parameters(), lambda: network(images)[network.last].square().mean(), share=0.001)
+
+
+def model_curve(name: str) -> list[float]:
+    """All that an output holds enters, on the small trunk."""
+    model = registry.build("model", name, TinyTrunk())
+    initialise(model, 3)
+    images = 255 * draw(3, 3, 32, 32, seed=2, dtype=torch.float32)
+
+    def value() -> Tensor:
+        output = model(images)
+        held = [output.embedding, *output.learners, *output.weights, *output.inputs, *output.features.values()]
+        held += [*output.attention.values(), *output.penalties.values()]
+        weights = [draw(*h.shape, seed=number, dtype=h.dtype) for number, h in enumerate(held)]
+        return sum((h * w).sum() for h, w in zip(held, weights, strict=True))
+
+    return descend(model.parameters(), value, share=0.05)
+
+
+def loss_curve(name: str) -> list[float]:
+    """Two learners over six images of three classes."""
+    objective = build_objective([Component(name)]).double()
+    labels = torch.tensor([0, 0, 1, 1, 2, 2])
+    inputs = tuple(draw(6, 8, seed=10 + j) - 0.3 for j in range(2))
+    weights = tuple((draw(4, 8, seed=20 + j) - 0.5).requires_grad_() for j in range(2))
+
+    def value() -> Tensor:
+        learners = tuple(x @ w.T for x, w in zip(inputs, weights, strict=True))
+        output = Output(F.normalize(learners[0]), learners, weights, inputs)
+        return sum(objective(output, Batch(torch.empty(6, 3, 1, 1), labels)).values())
+
+    return descend([*weights, *objective.parameters()], value, share=0.05)
+
+
+def training_curve() -> list[float]:
+    """Loss and validation MAP@R: order, crops, initial values, optimiser, schedule, evaluation."""
+    with tempfile.TemporaryDirectory() as folder:
+        evaluation = EvaluationConfig(every=1)
+        curve = training(Path(folder), make_store(), steps=STEPS, evaluation=evaluation).run()["curve"]
+    return [point["loss"] for point in curve] + [point["validation"]["map_at_r"] for point in curve]
+
+
+CURVES = {"backbone": backbone_curve, "model": model_curve, "loss": loss_curve}
+
+
+def names() -> list[str]:
+    """``kind/name`` of every registered component, and the loop."""
+    return [f"{kind}/{name}" for kind in CURVES for name in registry.REGISTRY[kind]] + ["training"]
+
+
+def compute(component: str) -> Golden:
+    """Version and curve of a component as they are now."""
+    if component == "training":
+        return {"version": 1, "curve": training_curve()}
+    kind, name = component.split("/")
+    return {"version": registry.entry(kind, name).version, "curve": CURVES[kind](name)}
+
+
+def complaint(component: str, now: Golden, golden: Golden) -> str:
+    """What is wrong with a component whose curve was written down before; empty if nothing is."""
+    same = now["curve"] == pytest.approx(golden["curve"], rel=TOLERANCE)
+    if now["version"] != golden["version"]:
+        return f"{component} has version {now['version']}: write its curve with python {Path(__file__).name}"
+    if same:
+        return ""
+    return (
+        f"{component} computes {now['curve']} where version {golden['version']} computed {golden['curve']}: "
+        "raise its version in reproducible/registry.py, or undo the change"
+    )
+
+
+def main() -> None:
+    """Write all curves."""
+    torch.set_num_threads(1)
+    components = names()  # without the small trunk, which is not the library's
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REPRODUCIBLE_PROGRESS", "0")
+        register(patch)
+        found = {name: compute(name) for name in components}
+    FILE.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,417 @@
+"""Studies: their arms serve the claims, their runs are counted, what is tuned comes from records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reproducible import records
+from reproducible.config import RunConfig, from_dict, to_dict
+from reproducible.criteria import Criterion, decisive, load_claims
+from reproducible.resources import UserError
+from reproducible.studies import STUDIES, Arm, Study, running, study
+from reproducible.studies.base import TUNING_DRAW
+from reproducible.training import runner
+
+BASELINE = STUDIES["baseline"]
+EMPTY: dict[str, Any] = {key: {} for key in records.KEYS}
+
+
+def arms_of(criterion: Criterion) -> list[str]:
+    """The arms that a criterion reads."""
+    pairs = criterion.get("pairs", [])
+    return [
+        *criterion.get("arms", []),
+        *(arm for pair in pairs for arm in pair),
+        *([criterion["arm"]] if "arm" in criterion else []),
+    ]
+
+
+def served() -> Iterator[tuple[str, Criterion, Study]]:
+    """Claim, criterion and study for every criterion that reads the records of a declared study."""
+    for claim in load_claims().claims:
+        for criterion in claim.criteria:
+            if criterion.get("study") in STUDIES:
+                yield claim.id, criterion, STUDIES[criterion["study"]]
+
+
+def untuned(of: Study, arm: Arm) -> RunConfig:
+    return of.build(of.params(arm, untuned=True))
+
+
+def trial(name: str, score: float) -> dict[str, Any]:
+    """The record of a trial whose validation MAP@R is highest in the middle of its curve."""
+    curve = [
+        {"step": 50 * i, "validation": {"map_at_r": s}} for i, s in enumerate((score - 9, score, score - 5), start=1)
+    ]
+    return {
+        **EMPTY,
+        "study": "baseline_tuning",
+        "arm": name,
+        "draw": TUNING_DRAW,
+        "seed": 0,
+        "digest": name,
+        "curve": curve,
+    }
+
+
+@pytest.fixture
+def trials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """``trials("baseline-3", "lact-512-0", ...)`` commits trials of all tunings in which these win."""
+    monkeypatch.setattr(records, "manifests", lambda: tmp_path)
+
+    def commit(*winners: str, without: str = "") -> None:
+        names = [f"{t.name}-{i}" for t in BASELINE.tunings for i in range(len(t.candidates))]
+        made = [trial(name, 60.0 if name in winners else 40.0) for name in names if name != without]
+        records.save("baseline_tuning", made)
+
+    return commit
+
+
+def differences(a: RunConfig, b: RunConfig) -> set[str]:
+    """Paths of the fields in which two configurations differ."""
+
+    def walk(x: Any, y: Any, path: str) -> Iterator[str]:
+        if isinstance(x, dict) and isinstance(y, dict):
+            for key in x.keys() | y.keys():
+                yield from walk(x.get(key), y.get(key), f"{path}.{key}".lstrip("."))
+        elif x != y:
+            yield path
+
+    return {path for path in walk(to_dict(a), to_dict(b), "") if path not in ("study", "arm")}
+
+
+# --- what the claims need --------------------------------------------------------------------------------------------
+
+
+def test_claims_read_declared_arms_with_enough_runs() -> None:
+    found = list(served())
+    assert found
+    for claim, criterion, of in found:
+        for name in arms_of(criterion):
+            arm = of.arm(name)  # UserError where there is none
+            runs = arm.extra_seeds if criterion["test"] == "seed_spread" else arm.draws
+            assert runs >= criterion.get("n", 0), (
+                f"{claim}: {name} has {runs} runs, the criterion wants {criterion['n']}"
+            )
+
+
+def test_claims_about_curves_read_arms_that_have_them() -> None:
+    for claim, criterion, of in served():
+        for name in arms_of(criterion):
+            evaluation = untuned(of, of.arm(name)).evaluation
+            if "peak" in (criterion.get("at"), *criterion.get("between", [])):
+                assert evaluation.test_every > 0, f"{claim}: {name} has no curve on the test classes"
+            if criterion.get("part") == "seen":
+                assert evaluation.seen_every > 0, f"{claim}: {name} has no curve on the seen classes"
+
+
+def test_decisive_claims_need_tier_a_alone() -> None:
+    claims = load_claims()
+    for family, ids in claims.families.items():
+        level = family.rsplit("-", 1)[1]
+        for claim in (claims[i] for i in ids):
+            criterion = claim.criteria[decisive(claim, level)]
+            if criterion.get("study") in STUDIES:
+                of = STUDIES[criterion["study"]]
+                assert {of.arm(name).tier for name in arms_of(criterion)} == {"A"}, claim.id
+
+
+@pytest.mark.parametrize("of", STUDIES.values(), ids=STUDIES)
+def test_declarations_are_consistent(of: Study) -> None:
+    names = [arm.name for arm in of.arms]
+    assert len(set(names)) == len(names)
+    assert of.name in STUDIES
+    assert set(of.live) <= {arm.name for arm in of.arms if arm.tier == "A"}
+    tunings = {tuning.name: tuning for tuning in of.tunings}
+    for arm in of.arms:
+        assert arm.tier in ("A", "B")
+        assert arm.minutes > 0, f"{arm.name} has no measured cost"
+        assert set(arm.tuned) <= set(tunings)
+        assert set(arm.params) <= set(of.defaults), f"{arm.name} sets a parameter that the study does not know"
+        config = untuned(of, arm)
+        assert config.steps % config.evaluation.every == 0
+    for tuning in of.tunings:
+        assert of.arm(tuning.arm)
+        assert all(set(candidate) <= set(of.defaults) for candidate in tuning.candidates)
+
+
+# --- tuning ----------------------------------------------------------------------------------------------------------
+
+
+def test_budgets_of_tuning() -> None:
+    """Six trials for the baseline; an arm that differs by a switch tunes only its own parameter, in three."""
+    sizes = {t.name: len(t.candidates) for t in BASELINE.tunings}
+    assert sizes == {"baseline": 6, "lact-512": 3, "lact-64": 3}
+    for tuning in BASELINE.tunings[1:]:
+        assert {key for candidate in tuning.candidates for key in candidate} == {"lact"}
+
+
+@pytest.mark.parametrize("winner", range(6))
+def test_baseline_takes_the_trial_that_won(trials: Any, winner: int) -> None:
+    trials(f"baseline-{winner}")
+    best = BASELINE.tunings[0].candidates[winner]
+    for name in ("u512", "u64", "u512-lact-printed", "u384"):
+        config = BASELINE.config(name, 2)
+        assert config.optimiser.lr == best["lr"]
+        assert config.optimiser.head_multiplier == best["head"]
+        assert config.objective[0].options["gamma"] == best["gamma"]
+
+
+@pytest.mark.parametrize("winner", range(3))
+def test_weight_of_activation_decay_comes_from_its_own_trials(trials: Any, winner: int) -> None:
+    trials(f"lact-512-{winner}", f"lact-64-{2 - winner}", "baseline-1")
+    weights = [candidate["lact"] for candidate in BASELINE.tunings[1].candidates]
+
+    def weight(name: str) -> float:
+        terms = {term.name: term.options for term in BASELINE.config(name, 0).objective}
+        return terms["activation_decay"]["weight"]
+
+    assert weight("u512-lact-tuned") == weight("u192-lact-tuned") == weight("u384-lact-tuned") == weights[winner]
+    assert weight("u64-lact-tuned") == weights[2 - winner]
+    assert weight("u512-lact-printed") == 0.014  # as the document prints it, whatever was tuned
+
+
+def test_first_of_equal_trials_wins(trials: Any) -> None:
+    trials("baseline-2", "baseline-4")
+    assert BASELINE.best("baseline") == BASELINE.tunings[0].candidates[2]
+
+
+def test_trials_that_were_not_run_are_named_with_the_command(trials: Any) -> None:
+    trials("baseline-0", without="baseline-3")
+    with pytest.raises(UserError, match="Trial baseline-3 has not been run; first: reproducible study tune baseline"):
+        BASELINE.config("u512", 0)
+    with pytest.raises(UserError, match="reproducible study tune baseline"):
+        BASELINE.runs("standard")
+    with pytest.raises(UserError, match="reproducible study tune baseline"):
+        BASELINE.runs("quick")
+
+
+def test_trials_see_validation_classes_only(trials: Any) -> None:
+    trials("baseline-1")
+    for tuning in BASELINE.tunings:
+        configs = BASELINE.trials(tuning)
+        assert [c.arm for c in configs] == [f"{tuning.name}-{i}" for i in range(len(tuning.candidates))]
+        for config in configs:
+            assert config.study == "baseline_tuning"
+            assert not config.evaluation.test
+            assert config.evaluation.seen_every == 0
+            assert config.data.draw == TUNING_DRAW
+    draws = {config.data.draw for config in BASELINE.runs("standard", "AB")}
+    assert TUNING_DRAW not in draws
+
+
+def test_trials_differ_by_their_candidate_alone(trials: Any) -> None:
+    trials("baseline-1")
+    for tuning, paths in zip(
+        BASELINE.tunings,
+        ({"optimiser.lr", "optimiser.head_multiplier", "objective"}, {"objective"}, {"objective"}),
+        strict=True,
+    ):
+        first, *others = BASELINE.trials(tuning)
+        for other in others:
+            assert differences(first, other) <= paths
+    switched = BASELINE.trials(BASELINE.tunings[1])[0]
+    best = BASELINE.tunings[0].candidates[1]
+    assert (switched.optimiser.lr, switched.optimiser.head_multiplier) == (best["lr"], best["head"])
+
+
+def test_trials_of_the_baseline_need_no_records(trials: Any) -> None:
+    assert len(BASELINE.trials(BASELINE.tunings[0])) == 6
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+
+def test_standard_runs_of_tier_a(trials: Any) -> None:
+    """Five arms on five draws, five more seeds of one of them; the decisive pair comes first, draw by draw."""
+    trials("baseline-0")
+    runs = BASELINE.runs("standard")
+    assert len(runs) == 5 * 5 + 5
+    assert len({(r.arm, r.data.draw, r.seed) for r in runs}) == 30
+    assert [r.arm for r in runs[:4]] == [*sorted(BASELINE.live)] * 2
+    assert [r.data.draw for r in runs[:10]] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert all(r.seed == r.data.draw for r in runs[:25])
+    assert [(r.arm, r.data.draw, r.seed) for r in runs[25:]] == [("u512", 0, seed) for seed in range(1, 6)]
+    assert {r.arm for r in runs} == {"u512", "u512-lact-printed", "u512-lact-tuned", "u64", "u64-lact-tuned"}
+
+
+def test_standard_runs_of_tier_b_are_declared(trials: Any) -> None:
+    trials("baseline-0")
+    runs = BASELINE.runs("standard", "B")
+    assert len(runs) == 11 * 5
+    assert {len(BASELINE.runs("standard", "AB")), len(runs) + 30} == {85}
+
+
+def test_arms_differ_from_the_baseline_by_their_switch_alone(trials: Any) -> None:
+    trials("baseline-4", "lact-512-1", "lact-64-1")
+    base = BASELINE.config("u512", 1)
+    curves = {"evaluation.test_every", "evaluation.seen_every"}  # looking changes nothing
+    expected = {
+        **{f"u{d}": {"model.options.dim"} for d in (64, 192, 384)},
+        **{f"u{d}-lact-tuned": {"model.options.dim", "objective"} for d in (64, 192, 384)},
+        **{f"u512-wd-{rate}": {"optimiser.weight_decay"} for rate in ("0", "1e-3", "1e-2")},
+        "u512": set(),
+    }
+    for arm in BASELINE.arms:
+        found = differences(base, BASELINE.config(arm, 1)) - curves
+        assert found == expected.get(arm.name, {"objective"}), arm.name
+
+
+def test_parts_of_activation_decay(trials: Any) -> None:
+    trials("baseline-0")
+
+    def terms(name: str) -> dict[str, Any]:
+        return {term.name: dict(term.options) for term in BASELINE.config(name, 0).objective[1:]}
+
+    assert terms("u512") == {}
+    assert terms("u512-lact-printed") == {"activation_decay": {"weight": 0.014}, "unit_rows": {"weight": 0.25}}
+    assert terms("u512-activation-only") == {"activation_decay": {"weight": 0.014}}
+    assert terms("u512-ntri-only") == {"unit_rows": {"weight": 0.25}}
+    assert terms("u512-orthogonal") == {"orthogonality": {"weight": 0.25}}
+    released = {"activation_decay": {"weight": 0.014, "released": True}, "unit_rows": {"weight": 0.25 / 512}}
+    assert terms("u512-lact-released") == released
+
+
+def test_quick_trains_the_live_pair_as_far_as_its_records_can_be_compared(trials: Any) -> None:
+    trials("baseline-0")
+    for of in STUDIES.values():
+        quick = of.runs("quick")
+        assert tuple(r.arm for r in quick) == of.live
+        for run in quick:
+            recorded = of.config(run.arm, 0)
+            assert (run.data, run.seed, run.optimiser) == (recorded.data, recorded.seed, recorded.optimiser)
+            assert differences(run, recorded) <= {
+                "steps",
+                *(f"evaluation.{f}" for f in ("every", "test_every", "seen_every")),
+            }
+            assert run.steps == of.live_steps <= recorded.steps
+            assert recorded.evaluation.test_every > 0
+            assert run.steps % recorded.evaluation.test_every == 0
+            assert run.evaluation.test_every == run.steps
+
+
+def minutes(of: Study, run: RunConfig) -> float:
+    """Minutes of one core that a run costs, from the measured cost of its arm's whole run."""
+    arm = of.arm(run.arm)
+    return arm.minutes * run.steps / of.config(arm, 0).steps
+
+
+def test_quick_is_quick(trials: Any) -> None:
+    """At most 6 minutes of one core a study and 20 in all, on a core without bf16 units."""
+    trials("baseline-0")
+    cost = {of.name: sum(minutes(of, run) for run in of.runs("quick")) for of in STUDIES.values()}
+    assert max(cost.values()) <= 6, cost
+    assert sum(cost.values()) <= 20, cost
+
+
+def test_smoke_runs_every_arm_for_a_few_steps_and_needs_no_records(trials: Any) -> None:
+    for of in STUDIES.values():
+        runs = of.runs("smoke")
+        assert [r.arm for r in runs] == [arm.name for arm in of.arms]
+        for run in runs:
+            assert run.precision == "fp32"
+            assert run.steps <= 4
+            assert run.data.limit_classes <= 6
+            assert run.data.classes_per_batch <= run.data.limit_classes
+            assert run.evaluation.test_every > 0
+
+
+def test_unknown_names() -> None:
+    with pytest.raises(UserError, match=r"There is no study 'baselin'. Did you mean 'baseline'\?"):
+        study("baselin")
+    with pytest.raises(UserError, match=r"Study 'baseline' has no arm 'u521'. Did you mean 'u512'\? Known: "):
+        BASELINE.arm("u521")
+
+
+# --- carrying out ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def executed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[RunConfig]:
+    """Training is replaced by a record of the right form; lists what was asked for."""
+    seen: list[RunConfig] = []
+
+    def execute_all(configs: list[RunConfig], *, profile: str, **_: Any) -> Iterator[dict[str, Any]]:
+        for config in configs:
+            seen.append(config)
+            key = {"study": config.study, "arm": config.arm, "draw": config.data.draw, "seed": config.seed}
+            plain = to_dict(replace(config, study="", arm=""), sparse=True)
+            yield {**EMPTY, **key, "profile": profile, "digest": str(len(seen)), "config": plain}
+
+    monkeypatch.setattr(runner, "execute_all", execute_all)
+    return seen
+
+
+def test_records_are_written_one_by_one(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
+    trials("baseline-0")
+    for number, record in enumerate(running.carry_out(BASELINE, "standard", folder=tmp_path), start=1):
+        assert len(records.load("baseline", tmp_path)) == number
+        assert record["profile"] == "standard"
+    assert len(executed) == 30
+
+
+def test_what_is_recorded_is_not_run_again(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
+    trials("baseline-0")
+    several = running.carry_out(BASELINE, "standard", folder=tmp_path)
+    for _ in range(7):
+        next(several)
+    done = [(r.arm, r.data.draw, r.seed) for r in executed[:7]]
+    executed.clear()
+    assert len(list(running.carry_out(BASELINE, "standard", folder=tmp_path))) == 23
+    assert not set(done) & {(r.arm, r.data.draw, r.seed) for r in executed}
+    executed.clear()
+    assert list(running.carry_out(BASELINE, "standard", folder=tmp_path)) == []
+
+
+def test_arm_that_changed_is_run_again(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
+    """Another trial won meanwhile: every record of the old values is replaced."""
+    trials("baseline-0")
+    assert len(list(running.carry_out(BASELINE, "standard", folder=tmp_path))) == 30
+    trials("baseline-4")
+    assert len(list(running.carry_out(BASELINE, "standard", folder=tmp_path))) == 30
+    assert {from_dict(RunConfig, r["config"]).optimiser.lr for r in records.load("baseline", tmp_path)} == {3e-4}
+
+
+@pytest.mark.parametrize("profile", ["smoke", "quick"])
+def test_only_standard_writes_records(trials: Any, executed: list[RunConfig], tmp_path: Path, profile: str) -> None:
+    trials("baseline-0")
+    assert list(running.carry_out(BASELINE, profile, folder=tmp_path / "records"))
+    assert records.load("baseline", tmp_path / "records") == []
+
+
+def test_trials_that_start_from_a_result_wait_for_it(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
+    """The trials of L_act share rate and gamma with the baseline that the six trials before them chose."""
+    trials(without="")  # what is committed decides here, because the made-up trials of this test have no scores
+    assert [r["arm"] for r in running.tune(BASELINE, folder=tmp_path / "records")] == [
+        *(f"baseline-{i}" for i in range(6)),
+        *(f"lact-{d}-{i}" for d in (512, 64) for i in range(3)),
+    ]
+
+
+# --- what is committed -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("of", STUDIES.values(), ids=STUDIES)
+def test_committed_records_are_of_the_declared_arms(of: Study) -> None:
+    """An arm or a tuned value that changed leaves no stale record behind."""
+    for found in records.load(of.name):
+        config = of.config(found["arm"], found["draw"], found["seed"])
+        ran = from_dict(RunConfig, found["config"])
+        assert ran == replace(config, study="", arm="", precision=ran.precision), (found["arm"], found["draw"])
+    declared = {config.arm: config for tuning in of.tunings for config in _trials(of, tuning)}
+    for found in records.load(of.tuning_records):
+        ran = from_dict(RunConfig, found["config"])
+        assert ran == replace(declared[found["arm"]], study="", arm="", precision=ran.precision), found["arm"]
+
+
+def _trials(of: Study, tuning: Any) -> list[RunConfig]:
+    """The trials of a tuning, or none where what they start from has not been run."""
+    try:
+        return of.trials(tuning)
+    except UserError:
+        return []
