@@ -15,7 +15,7 @@ PIP = $(BIN)/python -m pip install --quiet --quiet
 TORCH_PIP = $(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 SNAKEMAKE = $(BIN)/snakemake --directory _build --cores $(CORES) --rerun-triggers mtime --rerun-incomplete \
 	--quiet all --config profile=$(PROFILE) device=$(DEVICE) tiers=$(TIERS) --
-LOCKED = Another build is running here, or was killed. If none is: $(BIN)/snakemake --directory _build --unlock
+LOCKED = Another build is running here, or was killed. If none is: $(BIN)/snakemake --directory _build --cores 1 --unlock
 TEST_CACHE := _build/test-cache
 
 export REPRODUCIBLE_CACHE ?= $(CURDIR)/_build/cache

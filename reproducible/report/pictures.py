@@ -42,7 +42,7 @@ def contact_rows(store: Store, roles: Mapping[int, str], parts: Mapping[str, int
         y = row * cell + cell / 2
         name = store.class_names[c]
         axes.text(-30, y - 20, name if len(name) < 26 else f"{name[:24]}…", ha="right", va="center", fontsize=7.5)
-        axes.text(-30, y + 40, f"{c}, {roles[c]}", ha="right", va="center", fontsize=6.5, color="#555555")
+        axes.text(-30, y + 40, f"{c}, {roles[c]}", ha="right", va="center", fontsize=7, color="#555555")
         axes.plot([-14, -14], [y - 60, y + 60], color=ROLE_COLOURS[roles[c]], linewidth=4, clip_on=False)
     left = 0
     for part, each in parts.items():
@@ -73,7 +73,7 @@ def grid(
     lines = max(note.count("\n") + 1 for row in notes for note in row)
     cell = WIDTH / columns
     title = 0.24 if titles else 0.04
-    tall = title + 0.92 * cell + 0.125 * lines + 0.06
+    tall = title + 0.92 * cell + 0.135 * lines + 0.07
     figure = Figure(figsize=(WIDTH, rows * tall))
     for r in range(rows):
         bottom = (rows - r) * tall - title - 0.92 * cell
@@ -89,7 +89,7 @@ def grid(
             colour = frames[r][c]
             for spine in axes.spines.values():
                 spine.set(visible=colour is not None, color=colour or "white", linewidth=2.5)
-            axes.text(0.5, -0.06, notes[r][c], ha="center", va="top", fontsize=6.3, transform=axes.transAxes)
+            axes.text(0.5, -0.06, notes[r][c], ha="center", va="top", fontsize=7, transform=axes.transAxes)
     return figure
 
 
@@ -116,7 +116,7 @@ def _lines(store: Store, index: int) -> str:
     """The class of a photograph in up to three short lines."""
     lines = [""]
     for word in store.class_names[store.labels[index]].split("-"):
-        if lines[-1] and len(lines[-1]) + len(word) > 14:
+        if lines[-1] and len(lines[-1]) + len(word) > 12:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}".strip()
     return "\n".join(lines[:3])

@@ -168,6 +168,7 @@ def test_coverage_falls_where_classes_differ(group_sd: float, t_low: float, t_hi
     groups = [np.repeat(np.arange(10), 30)] * 5
     found = simulate_coverage(groups, group_sd=group_sd, training_sd=1.0, studies=200, n_boot=200)
     assert t_low <= found.t <= t_high
+    assert found.bootstrap > 87, "draws and classes crossed: the bootstrap sees what the t interval does not"
     assert found.both >= max(found.t, found.bootstrap)
     assert found == simulate_coverage(groups, group_sd=group_sd, training_sd=1.0, studies=200, n_boot=200)
 

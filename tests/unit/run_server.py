@@ -1,7 +1,7 @@
 """Runs small trainings in processes that may be killed: ``python run_server.py``, one job a line of JSON on stdin.
 
-For every job it forks, answers with the child's process id, and with the child's exit status when it has ended
-(negative: the signal that ended it). Forking costs nothing; a new interpreter would spend seconds on importing torch.
+For every job it forks and answers with the child's process id; after a further line, with the child's exit status when
+it has ended (negative: the signal that ended it). Forking costs nothing; a new interpreter would spend seconds on importing torch.
 
 A job is ``{"cache": folder, "save_every": seconds, "die": how}``; ``how`` is "" or ``where number``: the child kills
 itself with SIGKILL in the middle of writing its ``number``-th checkpoint file (``write``), when it is written but not
@@ -95,7 +95,7 @@ def work(job: dict[str, Any], store: object) -> None:
 def serve() -> None:
     torch.set_num_threads(1)
     store = make_store()
-    for line in sys.stdin:
+    while line := sys.stdin.readline():
         child = os.fork()
         if child == 0:
             status = 1
@@ -107,6 +107,7 @@ def serve() -> None:
             finally:
                 os._exit(status)
         print(child, flush=True)
+        sys.stdin.readline()  # until then an ended child keeps its process id
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 

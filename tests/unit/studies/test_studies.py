@@ -341,7 +341,9 @@ def executed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[RunConfig]
             seen.append(config)
             key = {"study": config.study, "arm": config.arm, "draw": config.data.draw, "seed": config.seed}
             plain = to_dict(replace(config, study="", arm=""), sparse=True)
-            yield {**EMPTY, **key, "profile": profile, "digest": str(len(seen)), "config": plain}
+            curve = [{"step": 1, "validation": {"map_at_r": 60.0 if config.optimiser.lr == 3e-5 else 40.0}}]
+            more = {"profile": profile, "digest": str(len(seen)), "config": plain, "curve": curve}
+            yield {**EMPTY, **key, **more}
 
     monkeypatch.setattr(runner, "execute_all", execute_all)
     return seen
@@ -384,13 +386,19 @@ def test_only_standard_writes_records(trials: Any, executed: list[RunConfig], tm
     assert records.load("baseline", tmp_path / "records") == []
 
 
-def test_trials_that_start_from_a_result_wait_for_it(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
-    """The trials of L_act share rate and gamma with the baseline that the six trials before them chose."""
-    trials(without="")  # what is committed decides here, because the made-up trials of this test have no scores
-    assert [r["arm"] for r in running.tune(BASELINE, folder=tmp_path / "records")] == [
+def test_trials_that_start_from_a_result_wait_for_it(
+    monkeypatch: pytest.MonkeyPatch, executed: list[RunConfig], tmp_path: Path
+) -> None:
+    """The trials of L_act share the rates of the winner among the six trials just run, here the one at 3e-5."""
+    monkeypatch.setattr(records, "manifests", lambda: tmp_path)
+    assert [r["arm"] for r in running.tune(BASELINE)] == [
         *(f"baseline-{i}" for i in range(6)),
         *(f"lact-{d}-{i}" for d in (512, 64) for i in range(3)),
     ]
+    assert {(c.optimiser.lr, c.optimiser.head_multiplier) for c in executed[6:]} == {(3e-5, 10.0)}
+    assert len(records.load("baseline_tuning")) == 12
+    executed.clear()
+    assert list(running.tune(BASELINE)) == []
 
 
 # --- what is committed -----------------------------------------------------------------------------------------------

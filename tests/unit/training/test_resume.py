@@ -39,6 +39,7 @@ class Server:
 
     def status(self) -> int:
         """Wait for the end of the job begun last: 0, or minus the signal that ended it."""
+        print(file=self.process.stdin, flush=True)
         return int(self.process.stdout.readline())
 
     def run(self, cache: Path, save_every: float, die: str = "") -> int:
@@ -100,7 +101,7 @@ def test_killed_at_random_moments(server: Server, whole: Whole, tmp_path: Path, 
         cache = tmp_path / str(number)
         child = server.start(cache, save_every)
         time.sleep(chance.uniform(0.05, 0.9) * whole.seconds)
-        os.kill(child, signal.SIGKILL)  # a child that has ended is not yet waited for: the id is still its own
+        os.kill(child, signal.SIGKILL)  # its own id, even if it has ended: nobody has waited for it yet
         if server.status() == 0:
             assert outcome(cache) == whole.outcome
             number, reached = number + 1, 0
