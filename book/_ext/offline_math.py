@@ -1,8 +1,8 @@
 """Ship MathJax with the pages, so that formulas render without a network.
 
-Sphinx points its pages at a MathJax on a public host. The package ``sphinx-mathjax-offline`` holds the same program as one
-file; this extension copies that file beside the pages and points them at the copy. It uses nothing else of the package,
-whose own extension would copy fonts and variants of several times the size of the book.
+Sphinx points its pages at a MathJax on a public host. The package ``sphinx-mathjax-offline`` holds the same program as
+one file; this extension copies that file beside the pages and points them at the copy. It uses nothing else of the
+package, whose own extension would copy fonts and variants of several times the size of the book.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Runs small trainings in processes that may be killed: ``python run_server.py``, one job a line of JSON on stdin.
 
-For every job it forks and answers with the child's process id; after a further line, with the child's exit status when
-it has ended (negative: the signal that ended it). Forking costs nothing; a new interpreter would spend seconds on importing torch.
+For every job it forks and answers with the child's process id; after a further line, with the child's exit status once
+it has ended (negative: the signal that ended it). A message of the library goes to ``error.txt`` in the job's cache.
+Forking costs nothing; a new interpreter would spend seconds on importing torch.
 
 A job is ``{"cache": folder, "save_every": seconds, "die": how}``; ``how`` is "" or ``where number``: the child kills
 itself with SIGKILL in the middle of writing its ``number``-th checkpoint file (``write``), when it is written but not
@@ -16,6 +17,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from reproducible.training import checkpoint, runner
 from reproducible.training.loop import Training
 
 WITNESS = "last_weights.sha256"
+ERROR = "error.txt"
 
 
 class Witnessed(Training):
@@ -48,7 +51,7 @@ def die(*_: object) -> None:
 
 def prepare_death(patch: pytest.MonkeyPatch, where: str, number: int) -> None:
     """See the head of this file."""
-    save, sync, calls = torch.save, os.fsync, iter(range(1, 10_000))
+    save, sync, write_text, calls = torch.save, os.fsync, runner.write_text, iter(range(1, 10_000))
 
     def write(state: object, file: Any) -> None:
         if next(calls) < number:
@@ -65,7 +68,7 @@ def prepare_death(patch: pytest.MonkeyPatch, where: str, number: int) -> None:
             die()
 
     def cleanup(path: Path, text: str) -> None:
-        path.write_text(text)
+        write_text(path, text)
         if path.name == "record.json":
             die()
 
@@ -80,30 +83,32 @@ def prepare_death(patch: pytest.MonkeyPatch, where: str, number: int) -> None:
 
 def work(job: dict[str, Any], store: object) -> None:
     """One job, in the child."""
-    patch = pytest.MonkeyPatch()
-    register(patch)
-    patch.setenv("REPRODUCIBLE_CACHE", job["cache"])
-    patch.setenv("REPRODUCIBLE_PROGRESS", "0")
-    patch.setattr(runner, "open_store", lambda name: store)
-    patch.setattr(runner, "Training", partial(Witnessed, save_every=job["save_every"]))
-    if job["die"]:
-        where, number = job["die"].split()
-        prepare_death(patch, where, int(number))
-    runner.execute(tiny_config(), profile="standard", criteria="c", device="cpu")
+    with pytest.MonkeyPatch.context() as patch:
+        register(patch)
+        patch.setenv("REPRODUCIBLE_CACHE", job["cache"])
+        patch.setenv("REPRODUCIBLE_PROGRESS", "0")
+        patch.setattr(runner, "open_store", lambda name: store)
+        patch.setattr(runner, "Training", partial(Witnessed, save_every=job["save_every"]))
+        if job["die"]:
+            where, number = job["die"].split()
+            prepare_death(patch, where, int(number))
+        runner.execute(tiny_config(), profile="standard", criteria="c", device="cpu")
 
 
 def serve() -> None:
     torch.set_num_threads(1)
     store = make_store()
+    with tempfile.TemporaryDirectory() as cache:  # so that no child has to import what is imported on first use
+        work({"cache": cache, "save_every": 1e9, "die": ""}, store)
     while line := sys.stdin.readline():
         child = os.fork()
         if child == 0:
-            status = 1
+            status, job = 1, json.loads(line)
             try:
-                work(json.loads(line), store)
+                work(job, store)
                 status = 0
             except UserError as error:
-                print(error, file=sys.stderr, flush=True)
+                Path(job["cache"], ERROR).write_text(str(error))
             finally:
                 os._exit(status)
         print(child, flush=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +12,10 @@ from reproducible import records
 from reproducible.config import RunConfig, from_dict, to_dict
 from reproducible.criteria import Criterion, decisive, load_claims
 from reproducible.resources import UserError
-from reproducible.studies import STUDIES, Arm, Study, running, study
+from reproducible.studies import STUDIES, Arm, Study, study
 from reproducible.studies.base import TUNING_DRAW
-from reproducible.training import runner
 
 BASELINE = STUDIES["baseline"]
-EMPTY: dict[str, Any] = {key: {} for key in records.KEYS}
 
 
 def arms_of(criterion: Criterion) -> list[str]:
@@ -41,35 +38,6 @@ def served() -> Iterator[tuple[str, Criterion, Study]]:
 
 def untuned(of: Study, arm: Arm) -> RunConfig:
     return of.build(of.params(arm, untuned=True))
-
-
-def trial(name: str, score: float) -> dict[str, Any]:
-    """The record of a trial whose validation MAP@R is highest in the middle of its curve."""
-    curve = [
-        {"step": 50 * i, "validation": {"map_at_r": s}} for i, s in enumerate((score - 9, score, score - 5), start=1)
-    ]
-    return {
-        **EMPTY,
-        "study": "baseline_tuning",
-        "arm": name,
-        "draw": TUNING_DRAW,
-        "seed": 0,
-        "digest": name,
-        "curve": curve,
-    }
-
-
-@pytest.fixture
-def trials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """``trials("baseline-3", "lact-512-0", ...)`` commits trials of all tunings in which these win."""
-    monkeypatch.setattr(records, "manifests", lambda: tmp_path)
-
-    def commit(*winners: str, without: str = "") -> None:
-        names = [f"{t.name}-{i}" for t in BASELINE.tunings for i in range(len(t.candidates))]
-        made = [trial(name, 60.0 if name in winners else 40.0) for name in names if name != without]
-        records.save("baseline_tuning", made)
-
-    return commit
 
 
 def differences(a: RunConfig, b: RunConfig) -> set[str]:
@@ -326,79 +294,6 @@ def test_unknown_names() -> None:
         study("baselin")
     with pytest.raises(UserError, match=r"Study 'baseline' has no arm 'u521'. Did you mean 'u512'\? Known: "):
         BASELINE.arm("u521")
-
-
-# --- carrying out ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def executed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[RunConfig]:
-    """Training is replaced by a record of the right form; lists what was asked for."""
-    seen: list[RunConfig] = []
-
-    def execute_all(configs: list[RunConfig], *, profile: str, **_: Any) -> Iterator[dict[str, Any]]:
-        for config in configs:
-            seen.append(config)
-            key = {"study": config.study, "arm": config.arm, "draw": config.data.draw, "seed": config.seed}
-            plain = to_dict(replace(config, study="", arm=""), sparse=True)
-            curve = [{"step": 1, "validation": {"map_at_r": 60.0 if config.optimiser.lr == 3e-5 else 40.0}}]
-            more = {"profile": profile, "digest": str(len(seen)), "config": plain, "curve": curve}
-            yield {**EMPTY, **key, **more}
-
-    monkeypatch.setattr(runner, "execute_all", execute_all)
-    return seen
-
-
-def test_records_are_written_one_by_one(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
-    trials("baseline-0")
-    for number, record in enumerate(running.carry_out(BASELINE, "standard", folder=tmp_path), start=1):
-        assert len(records.load("baseline", tmp_path)) == number
-        assert record["profile"] == "standard"
-    assert len(executed) == 30
-
-
-def test_what_is_recorded_is_not_run_again(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
-    trials("baseline-0")
-    several = running.carry_out(BASELINE, "standard", folder=tmp_path)
-    for _ in range(7):
-        next(several)
-    done = [(r.arm, r.data.draw, r.seed) for r in executed[:7]]
-    executed.clear()
-    assert len(list(running.carry_out(BASELINE, "standard", folder=tmp_path))) == 23
-    assert not set(done) & {(r.arm, r.data.draw, r.seed) for r in executed}
-    executed.clear()
-    assert list(running.carry_out(BASELINE, "standard", folder=tmp_path)) == []
-
-
-def test_arm_that_changed_is_run_again(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
-    """Another trial won meanwhile: every record of the old values is replaced."""
-    trials("baseline-0")
-    assert len(list(running.carry_out(BASELINE, "standard", folder=tmp_path))) == 30
-    trials("baseline-4")
-    assert len(list(running.carry_out(BASELINE, "standard", folder=tmp_path))) == 30
-    assert {from_dict(RunConfig, r["config"]).optimiser.lr for r in records.load("baseline", tmp_path)} == {3e-4}
-
-
-@pytest.mark.parametrize("profile", ["smoke", "quick"])
-def test_only_standard_writes_records(trials: Any, executed: list[RunConfig], tmp_path: Path, profile: str) -> None:
-    trials("baseline-0")
-    assert list(running.carry_out(BASELINE, profile, folder=tmp_path / "records"))
-    assert records.load("baseline", tmp_path / "records") == []
-
-
-def test_trials_that_start_from_a_result_wait_for_it(
-    monkeypatch: pytest.MonkeyPatch, executed: list[RunConfig], tmp_path: Path
-) -> None:
-    """The trials of L_act share the rates of the winner among the six trials just run, here the one at 3e-5."""
-    monkeypatch.setattr(records, "manifests", lambda: tmp_path)
-    assert [r["arm"] for r in running.tune(BASELINE)] == [
-        *(f"baseline-{i}" for i in range(6)),
-        *(f"lact-{d}-{i}" for d in (512, 64) for i in range(3)),
-    ]
-    assert {(c.optimiser.lr, c.optimiser.head_multiplier) for c in executed[6:]} == {(3e-5, 10.0)}
-    assert len(records.load("baseline_tuning")) == 12
-    executed.clear()
-    assert list(running.tune(BASELINE)) == []
 
 
 # --- what is committed -----------------------------------------------------------------------------------------------

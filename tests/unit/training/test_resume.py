@@ -81,7 +81,7 @@ class Whole:
 @pytest.fixture(scope="module")
 def whole(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     cache = tmp_path_factory.mktemp("whole")
-    assert server.run(cache, 0.0) == 0  # the first child also pays for what is imported on first use
+    assert server.run(cache, 0.0) == 0
     started = time.monotonic()
     assert server.run(tmp_path_factory.mktemp("timed"), 0.0) == 0
     return Whole(outcome(cache), time.monotonic() - started)
@@ -149,21 +149,19 @@ def test_killed_again_and_again_at_the_same_place(server: Server, whole: Whole, 
     assert outcome(tmp_path) == whole.outcome
 
 
-def test_truncated_checkpoint_is_named(server: Server, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_truncated_checkpoint_is_named(server: Server, tmp_path: Path) -> None:
     assert server.run(tmp_path, 0.0, "write 8") == -signal.SIGKILL
     path = folder(tmp_path) / "checkpoint.pt"
     path.write_bytes(path.read_bytes()[:1000])
     assert server.run(tmp_path, 0.0) == 1
-    assert f"{path}: unreadable checkpoint" in capfd.readouterr().err
+    assert f"{path}: unreadable checkpoint" in (tmp_path / run_server.ERROR).read_text()
 
 
-def test_second_process_is_turned_away(
-    server: Server, whole: Whole, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_second_process_is_turned_away(server: Server, whole: Whole, tmp_path: Path) -> None:
     """The run's folder is held by this process while another one wants it, and free when that one is done."""
     assert server.run(tmp_path, 0.0, "write 8") == -signal.SIGKILL
     with checkpoint.lock(folder(tmp_path)):
         assert server.run(tmp_path, 0.0) == 1
-    assert "another process works on this run" in capfd.readouterr().err
+    assert "another process works on this run" in (tmp_path / run_server.ERROR).read_text()
     assert server.run(tmp_path, 0.0) == 0
     assert outcome(tmp_path) == whole.outcome
