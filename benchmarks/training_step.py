@@ -2,7 +2,8 @@
 
     python benchmarks/training_step.py            writes benchmarks/results/training_step.csv
 
-Each line is the median of several alternating repetitions of both sides, one thread, batch 24 at 112 px.
+Each line is the median of several alternating repetitions of both sides, one thread, batch 24 at 112 px; the two trunks
+beside each other in fp32, each at the size of its benchmark.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from reproducible import registry
 from reproducible.backbones.lrn import local_response_norm
 from reproducible.config import DataConfig, RunConfig
 from reproducible.data.store import open_store
@@ -84,6 +86,18 @@ def layout_ratio(backbone: nn.Module) -> float:
     return plain / fast
 
 
+def trunk_rates() -> tuple[float, float]:
+    """Images a second, forward and backward: BVLC GoogLeNet, 24 at 112 px; the compact one, 96 at 48 px."""
+
+    def both_ways(name: str, images: int, size: int) -> Callable[[], None]:
+        trunk = registry.build("backbone", name).to(memory_format=torch.channels_last)
+        x = (torch.rand(images, 3, size, size) * 255).contiguous(memory_format=torch.channels_last)
+        return lambda: trunk(x)["5b"].mean().backward()
+
+    large, small = medians(both_ways("bvlc_googlenet", 24, 112), both_ways("compact_googlenet", 96, 48))
+    return 24 / large, 96 / small
+
+
 def main() -> None:
     """Measure, print and write the results."""
     torch.set_num_threads(1)
@@ -95,6 +109,9 @@ def main() -> None:
         rows = step_parts(training)
         rows.append(("local_response_norm: torch over ours", lrn_ratio()))
         rows.append(("trunk: NCHW over channels_last", layout_ratio(training.model.backbone)))
+    large, small = trunk_rates()
+    rows.append(("bvlc_googlenet at 112 px, fp32: images a second", large))
+    rows.append(("compact_googlenet at 48 px, fp32: images a second", small))
     machine = f"{torch.backends.cpu.get_cpu_capability()} {config.precision} torch {torch.__version__}"
     path = Path(__file__).parent / "results" / "training_step.csv"
     path.parent.mkdir(exist_ok=True)

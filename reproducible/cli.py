@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -97,6 +98,22 @@ def run(
         step = f" step {record[key]['step']}" if "step" in record[key] else ""
         typer.echo(f"{key:10} R@1 {recall:6.2f}  MAP@R {precision:6.2f}{step}")
     typer.echo(f"Record: {records.run_folder(record['digest']) / 'record.json'}")
+
+
+@app.command()
+def pretrain(
+    folder: Annotated[Path | None, typer.Option(help="Where the two files go; the default is in the cache.")] = None,
+) -> None:
+    """Make the weights of the compact backbone anew: one thread, some minutes, always from the start."""
+    from reproducible.data.store import open_store
+    from reproducible.training import pretraining
+
+    folder = folder or cache_dir() / "pretraining"
+    weights, facts = pretraining.pretrain(open_store(pretraining.DATA), pretraining.Recipe())
+    pretraining.write(folder, weights, facts)
+    for window, accuracy in facts["held_out_accuracy"].items():
+        typer.echo(f"window {window:6} held-out accuracy {accuracy:6.2f}")
+    typer.echo(f"Weights and facts, after {facts['seconds']} s: {folder}")
 
 
 @study_app.command("list")

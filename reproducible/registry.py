@@ -28,6 +28,9 @@ class Entry:
 REGISTRY: Mapping[str, Mapping[str, Entry]] = {
     "backbone": {
         "bvlc_googlenet": Entry("reproducible.backbones.bvlc:BVLCGoogLeNet", weights="bvlc_googlenet.safetensors"),
+        "compact_googlenet": Entry(
+            "reproducible.backbones.compact:CompactGoogLeNet", weights="compact_googlenet.safetensors"
+        ),
     },
     "model": {
         "unified": Entry("reproducible.models.unified:Unified"),

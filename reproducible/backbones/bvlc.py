@@ -23,7 +23,7 @@ from reproducible.backbones.lrn import LocalResponseNorm
 from reproducible.resources import UserError, asset
 
 # input; 1x1; 3x3 reduction, 3x3; 5x5 reduction, 5x5; projection behind the pool (Szegedy et al. 2015, table 1)
-_INCEPTION = {
+INCEPTION = {
     "3a": (192, 64, 96, 128, 16, 32, 32),
     "3b": (256, 128, 128, 192, 32, 96, 64),
     "4a": (480, 192, 96, 208, 16, 48, 64),
@@ -74,7 +74,7 @@ class BVLCGoogLeNet(Backbone):
             "pool2": _pool(),
         }
         channels = {"conv1": 64, "pool1": 64, "conv2": 192, "pool2": 192}
-        for name, sizes in _INCEPTION.items():
+        for name, sizes in INCEPTION.items():
             stages[name] = Inception(*sizes)
             channels[name] = sizes[1] + sizes[3] + sizes[5] + sizes[6]
             if name in ("3b", "4e"):
