@@ -42,13 +42,13 @@ def data_list() -> None:
     from reproducible.data.manifest import load_manifest, manifest_names
 
     for name in manifest_names():
-        typer.echo(f"{name:16} {load_manifest(name).title}")
+        typer.echo(f"{name:20} {load_manifest(name).title}")
     typer.echo(f"Prepared stores are kept in {cache_dir() / 'stores'}.")
 
 
 @data_app.command("prepare")
 def data_prepare(name: Name = "groceries") -> None:
-    """Decode a data set once into a packed store; a second call only opens it."""
+    """Decode or render a data set once into a packed store; a second call only opens it."""
     from reproducible.data.store import prepare
 
     store = prepare(name)
@@ -59,13 +59,16 @@ def data_prepare(name: Name = "groceries") -> None:
 
 @data_app.command("verify")
 def data_verify(name: Name = "groceries") -> None:
-    """Check every image of a data set against its manifest; names whatever is wrong. Exit status 1 if anything is."""
+    """Check every image of a data set against its manifest; names whatever is wrong. Exit status 1 if anything is.
+
+    Glyphs are rendered again and compared with the manifest's fingerprint.
+    """
     from reproducible.data.store import verify
 
     report = verify(name)
     typer.echo(f"{name}: {report.images} images checked, {len(report.problems)} problems")
-    for problem in report.problems:
-        typer.echo(f"  {problem}")
+    for line in (*report.problems, *report.remarks):
+        typer.echo(f"  {line}")
     if report.problems:
         raise typer.Exit(1)
 

@@ -21,7 +21,7 @@ from typing import Any
 from reproducible.resources import UserError, nearest_name
 
 PRECISIONS = ("fp32", "bf16")
-SPLITS = ("half", "canonical")
+SPLITS = ("half", "canonical", "staged", "staged_control")
 
 
 def _require(condition: bool, owner: object, name: str, rule: str) -> None:
@@ -50,6 +50,7 @@ class DataConfig:
     images_per_class: int = 4  # K
     limit_classes: int = 0  # 0: all; profile smoke keeps the first so many of each role
     limit_images: int = 0  # 0: all; profile smoke keeps the first so many of each class and part
+    flip: bool = True  # mirror half of the training images; False where a mirror image is something else, as of letters
 
     def __post_init__(self) -> None:
         _require(self.split in SPLITS, self, "split", f"one of {', '.join(SPLITS)}")

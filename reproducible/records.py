@@ -16,7 +16,8 @@ A record is one JSON line with plain values. Its keys:
     last one. ``selected`` has ``step``, ``not_converged`` (it is the last) and ``neighbours``, the ids from which every
     metric can be computed again.
 ``queries, gallery``
-    class, coarse class and count of each run of equal labels, in the order of the stored ids.
+    class, coarse class and count of each run of equal labels, in the order of the stored ids. An empty gallery: the
+    queries themselves, each left out of its own.
 ``environment``
     versions, device, threads, precision, seconds, images a second, peak memory.
 """
@@ -163,10 +164,12 @@ def rescore(record: RunRecord) -> dict[str, float]:
     """Compute the metrics of the selected checkpoint again, from the stored neighbours alone."""
     from reproducible.evaluation import retrieval_metrics
 
-    queries, gallery = expand(record["queries"]), expand(record["gallery"])
-    relevant = (queries[:, None] == gallery[None, :]).sum(axis=1)
+    same = not record["gallery"]
+    queries = expand(record["queries"])
+    gallery = queries if same else expand(record["gallery"])
+    relevant = (queries[:, None] == gallery[None, :]).sum(axis=1) - same
     ids = decode_neighbours(record["selected"]["neighbours"], relevant)
-    return summarise(retrieval_metrics(ids, queries, gallery, ks=(1, 2, 4, 8)))
+    return summarise(retrieval_metrics(ids, queries, gallery, ks=(1, 2, 4, 8), own_in_gallery=same))
 
 
 def verify(record: RunRecord, tolerance: float = 1e-3) -> dict[str, tuple[float, float]]:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reproducible.data.manifest import PARTS, Manifest
+from reproducible.data.manifest import PARTS, ArchiveManifest
 from reproducible.data.store import Store
 from reproducible.resources import UserError, nearest_name
 
@@ -27,13 +27,15 @@ def counts_table(store: Store) -> pd.DataFrame:
     import pandas as pd
 
     kind_of_image = np.asarray(store.kinds)[store.labels]
+    present = set(store.parts.tolist())
+    parts = [*(part for part in PARTS if part in present), *sorted(present - set(PARTS))]
     rows = {}
     for kind in (*dict.fromkeys(store.kinds), "all"):
         chosen = np.ones(len(store.labels), bool) if kind == "all" else kind_of_image == kind
         rows[kind] = {
             "classes": len(np.unique(store.labels[chosen])),
             "coarse classes": len(np.unique(store.coarse[chosen])),
-            **{part: int((chosen & (store.parts == part)).sum()) for part in PARTS},
+            **{part: int((chosen & (store.parts == part)).sum()) for part in parts},
             "images": int(chosen.sum()),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
@@ -86,7 +88,7 @@ def contact_sheet(store: Store, indices: Sequence[int] | np.ndarray, columns: in
     return sheet
 
 
-def imagenet_labels(manifest: Manifest, store: Store) -> dict[int, str]:
+def imagenet_labels(manifest: ArchiveManifest, store: Store) -> dict[int, str]:
     """Class id -> the ImageNet-1k label that names or contains it, for the classes that have one.
 
     Raises:

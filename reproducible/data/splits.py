@@ -1,6 +1,6 @@
-"""Which classes are trained on, selected on and tested on, and which photographs are queries and gallery.
+"""Which classes are trained on, selected on and tested on, and which images are queries and gallery.
 
-Three sets of classes, disjoint in every split:
+Three sets of classes, disjoint in every split. Of photographs:
 
 V, the validation classes
     decide rates, weights and checkpoints and are never trained or tested on, in any draw. The rule: of the manifest's
@@ -16,6 +16,8 @@ half
     the classes outside V in two halves, drawn anew for each ``draw``: whole coarse classes; uniform among the divisions
     in which each kind, and then the whole, is as evenly divided as its coarse classes allow.
 
+Of glyphs, V and half are drawn by base, and there are the kinds staged and staged_control: ``glyphs/roles.py``.
+
 Explained on page: protocol.
 """
 
@@ -23,32 +25,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from reproducible.data.manifest import ClassInfo, Manifest, load_manifest, read_classes
+from reproducible.data.glyphs.roles import Split, roles
+from reproducible.data.manifest import ArchiveManifest, ClassInfo, GlyphManifest, Manifest, load_manifest, read_classes
 from reproducible.data.store import Store
 from reproducible.resources import UserError, nearest_name
 
-SplitKind = Literal["canonical", "half", "validation"]
-PROTOCOLS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "test_to_trainval": (("test",), ("train", "val")),
-    "photo_to_photo": (("train", "val", "test"), ("train", "val", "test")),
-    "photo_to_iconic": (("train", "val", "test"), ("iconic",)),
-}
-"""Name -> (parts of the queries, parts of the gallery)."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """Class ids, ascending and pairwise disjoint (but for kind "validation", where ``test`` is ``validation``)."""
-
-    train: tuple[int, ...]
-    validation: tuple[int, ...]
-    test: tuple[int, ...]
+SplitKind = Literal["canonical", "half", "validation", "staged", "staged_control"]
 
 
 def split(source: str | Path | Manifest | Store, kind: SplitKind, draw: int = 0) -> Split:
@@ -56,13 +43,17 @@ def split(source: str | Path | Manifest | Store, kind: SplitKind, draw: int = 0)
 
     Args:
         source: a data set, or its store.
-        kind: "canonical"; "half"; or "validation": canonical training classes, tested on V.
-        draw: which division into halves; must be 0 for the other kinds, which are not drawn.
+        kind: of photographs "canonical"; "half"; or "validation": canonical training classes, tested on V. Of glyphs
+            "half", "staged" or "staged_control".
+        draw: which division; must be 0 for the kinds that are not drawn.
 
     Raises:
         UserError: no such kind; a negative draw; a draw where nothing is drawn; V cannot be drawn as the rule says.
     """
     manifest = load_manifest(source.name if isinstance(source, Store) else source)
+    if isinstance(manifest, GlyphManifest):
+        return roles(manifest.name, manifest.variant, kind, draw)
+    assert isinstance(manifest, ArchiveManifest)
     if kind not in ("canonical", "half", "validation"):
         raise UserError(f"No split {kind!r}.{nearest_name(kind, ('canonical', 'half', 'validation'))}")
     if draw < 0 or (draw and kind != "half"):
@@ -78,27 +69,34 @@ def split(source: str | Path | Manifest | Store, kind: SplitKind, draw: int = 0)
     return Split(train, validation, validation if kind == "validation" else tuple(c.id for c in others if c.id > last))
 
 
-def protocol(store: Store, classes: Sequence[int], name: str = "test_to_trainval") -> tuple[np.ndarray, np.ndarray]:
+def protocol(store: Store, classes: Sequence[int], name: str | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Queries and gallery of a retrieval protocol, restricted to some classes.
 
-    "test_to_trainval" (primary): the authors' test photographs among their train and val photographs.
-    "photo_to_photo": every photograph among all others. "photo_to_iconic": every photograph among the iconic images.
+    Groceries has "test_to_trainval" (primary: the authors' test photographs among their train and val photographs),
+    "photo_to_photo" (every photograph among all others) and "photo_to_iconic" (every photograph among the iconic
+    images); glyphs has "all_to_all" (every image among all others).
+
+    Args:
+        store: a data set; its manifest names the protocols.
+        classes: ids.
+        name: of the protocol; None: the primary one.
 
     Returns:
-        (query_index, gallery_index), int64, ascending, into the store. For "photo_to_photo" both are the same and the
-        query itself is to be left out of its gallery.
+        (query_index, gallery_index), int64, ascending, into the store. Where both are the same, as for "photo_to_photo"
+        and "all_to_all", the query itself is to be left out of its gallery.
 
     Raises:
         UserError: no such protocol.
     """
-    if name not in PROTOCOLS:
-        raise UserError(f"No protocol {name!r}.{nearest_name(name, PROTOCOLS)}")
+    name = name or next(iter(store.protocols))
+    if name not in store.protocols:
+        raise UserError(f"No protocol {name!r}.{nearest_name(name, store.protocols)}")
     inside = np.isin(store.labels, np.asarray(classes, np.int64))
-    queries, gallery = (np.flatnonzero(inside & np.isin(store.parts, parts)) for parts in PROTOCOLS[name])
+    queries, gallery = (np.flatnonzero(inside & np.isin(store.parts, parts)) for parts in store.protocols[name])
     return queries, gallery
 
 
-def _validation(manifest: Manifest, classes: Iterable[ClassInfo]) -> tuple[int, ...]:
+def _validation(manifest: ArchiveManifest, classes: Iterable[ClassInfo]) -> tuple[int, ...]:
     """V, as the module's docstring says."""
     rule = manifest.validation
     first, last = rule.ids

@@ -69,7 +69,7 @@ def evaluate(
     config: RunConfig,
     feature: str | None = None,
 ) -> Evaluation:
-    """Retrieval of queries against a gallery (primary protocol: no query is in the gallery).
+    """Retrieval of queries against a gallery; where both are the same images, each query is left out of its own.
 
     Args:
         model, images, config, feature: as in :func:`embed`.
@@ -77,13 +77,15 @@ def evaluate(
         sets: indices of the queries and of the gallery.
     """
     queries, gallery = sets
-    both = embed(model, images, np.concatenate(sets), config, feature)
+    same = np.array_equal(queries, gallery)
+    rows = embed(model, images, queries if same else np.concatenate(sets), config, feature)
     query_labels, gallery_labels = store.labels[queries], store.labels[gallery]
-    k = max(needed_k(query_labels, gallery_labels), *RECALLS)
-    ids, _ = nearest(both[: len(queries)], both[len(queries) :], min(k, len(gallery)))
-    result = retrieval_metrics(ids, query_labels, gallery_labels, ks=tuple(r for r in RECALLS if r <= ids.shape[1]))
-    relevant = (query_labels[:, None] == gallery_labels[None, :]).sum(axis=1)
-    return Evaluation(result, ids, relevant)
+    k = min(max(needed_k(query_labels, gallery_labels, same), *RECALLS), len(gallery) - same)
+    own = np.arange(len(queries)) if same else None
+    ids, _ = nearest(rows[: len(queries)], rows if same else rows[len(queries) :], k, own=own)
+    recalls = tuple(r for r in RECALLS if r <= ids.shape[1])
+    result = retrieval_metrics(ids, query_labels, gallery_labels, ks=recalls, own_in_gallery=same)
+    return Evaluation(result, ids, result.relevant)
 
 
 def describe(evaluation: Evaluation, with_hits: bool = False) -> dict[str, Any]:

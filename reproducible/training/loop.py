@@ -68,12 +68,12 @@ class Training:
         self.curve: list[dict[str, Any]] = []
 
     def batch(self, step: int) -> Batch:
-        """The batch of a step: photographs from the stream ``order``, windows and mirroring from ``augmentation``."""
+        """The batch of a step: images from the stream ``order``, windows and mirroring from ``augmentation``."""
         data = self.config.data
         indices = torch.from_numpy(self.sets.train[self.sampler.indices(generator(self.config.seed, "order", step))])
         chance = generator(self.config.seed, "augmentation", step)
         boxes = random_boxes(len(indices), self.images.shape[1], data.crop, chance)
-        flip = random_flips(len(indices), chance)
+        flip = random_flips(len(indices), chance) if data.flip else None
         stored = self.images[indices.to(self.images.device)]
         images = crop_resize(stored, boxes, data.input_size, flip)
         labels = torch.from_numpy(self.store.labels)[indices].to(self.device)

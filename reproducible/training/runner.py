@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 
 from reproducible import registry
@@ -74,6 +75,7 @@ def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "au
         result = training.run()
         seconds = result.pop("seconds")
         queries, gallery = build_sets(config, store).evaluation["test"]
+        same = np.array_equal(queries, gallery)
         record: RunRecord = {
             **labels,
             "draw": config.data.draw,
@@ -87,7 +89,7 @@ def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "au
             **result,
             "untouched": untouched(config, store, where),
             "queries": run_lengths(store.labels[queries], store.coarse[queries]),
-            "gallery": run_lengths(store.labels[gallery], store.coarse[gallery]),
+            "gallery": [] if same else run_lengths(store.labels[gallery], store.coarse[gallery]),
             "environment": {**environment(where, config.precision), "seconds": round(seconds, 1)},
         }
         check(record, str(folder))

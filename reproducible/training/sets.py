@@ -10,15 +10,13 @@ from reproducible.config import RunConfig
 from reproducible.data.splits import protocol, split
 from reproducible.data.store import Store
 
-PRIMARY = "test_to_trainval"
-
 
 @dataclass(frozen=True)
 class Sets:
     """Indices into the store.
 
     Attributes:
-        train: photographs that training draws from; every part of the seen classes.
+        train: images that training draws from: all of the seen classes that the primary protocol uses.
         classes: the seen classes.
         evaluation: queries and gallery of the primary protocol by role: validation, test, seen.
     """
@@ -29,7 +27,7 @@ class Sets:
 
 
 def build_sets(config: RunConfig, store: Store) -> Sets:
-    """The roles of a run (page: benchmark and protocol).
+    """The roles of a run, by the primary protocol of the data set (page: benchmark and protocol).
 
     The seen curve uses at most ``evaluation.seen_images`` photographs of each seen class and part; profile smoke limits
     classes and photographs everywhere.
@@ -39,12 +37,12 @@ def build_sets(config: RunConfig, store: Store) -> Sets:
     if config.data.limit_classes:
         roles = {role: classes[: config.data.limit_classes] for role, classes in roles.items()}
     few = config.data.limit_images
-    queries, gallery = protocol(store, roles["train"], PRIMARY)
-    train = np.sort(np.concatenate([_first(store, queries, few), _first(store, gallery, few)]))
+    queries, gallery = protocol(store, roles["train"])
+    train = np.union1d(_first(store, queries, few), _first(store, gallery, few))
     seen = min(few, config.evaluation.seen_images) if few else config.evaluation.seen_images
     limits = {"validation": few, "test": few, "seen": seen}
     evaluation = {
-        role: tuple(_first(store, part, limits[role]) for part in protocol(store, roles[classes], PRIMARY))
+        role: tuple(_first(store, part, limits[role]) for part in protocol(store, roles[classes]))
         for role, classes in (("validation", "validation"), ("test", "test"), ("seen", "train"))
     }
     return Sets(train, tuple(roles["train"]), evaluation)

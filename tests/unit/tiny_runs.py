@@ -86,6 +86,7 @@ def make_store(side: int = SIDE, parts: Sequence[str] = PARTS) -> Store:
         class_names=tuple(c.name for c in classes),
         coarse_names=load_manifest("groceries").coarse,
         kinds=tuple(c.kind for c in classes),
+        protocols=load_manifest("groceries").protocols,
     )
 
 

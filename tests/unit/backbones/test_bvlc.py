@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from reproducible.backbones.bvlc import BVLCGoogLeNet, load_npz
-from reproducible.data.store import read_images
+from reproducible.data.archive import read_images
 from reproducible.resources import UserError, asset
 from tests.reference import caffe_googlenet
 

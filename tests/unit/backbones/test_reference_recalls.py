@@ -16,8 +16,9 @@ from PIL import Image
 from torch import Tensor
 
 from reproducible.backbones.bvlc import BVLCGoogLeNet, load_npz
+from reproducible.data.archive import read_images
 from reproducible.data.splits import protocol
-from reproducible.data.store import Store, open_store, read_images
+from reproducible.data.store import Store, open_store
 from reproducible.data.transforms import crop_resize
 
 pytestmark = pytest.mark.slow

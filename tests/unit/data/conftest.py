@@ -104,6 +104,11 @@ def make_set(folder: Path, coarse_of_class: Iterable[int] = (0, 0, 1, 2), photog
         "coarse": [f"coarse-{i}" for i in sorted(set(coarse))],
         "kinds": {"a": [0, half - 1], "b": [half, len(coarse) - 1]},
         "validation": {"ids": [0, half - 1], "classes": 2, "seed": 0},
+        "protocols": {
+            "test_to_trainval": [["test"], ["train", "val"]],
+            "photo_to_photo": [["train", "val", "test"], ["train", "val", "test"]],
+            "photo_to_iconic": [["train", "val", "test"], ["iconic"]],
+        },
         "near_duplicate_cosine": 0.9,
         "imagenet_overlap": {"label": ["class-0"]},
         "imagenet_related": {},

@@ -17,8 +17,9 @@ import pytest
 from PIL import Image
 
 from reproducible.data import store as room
+from reproducible.data.archive import read_image, read_images
 from reproducible.data.manifest import load_manifest
-from reproducible.data.store import Store, open_store, prepare, read_image, read_images, store_folder, verify
+from reproducible.data.store import Store, open_store, prepare, store_folder, verify
 from reproducible.resources import UserError, asset
 
 
@@ -263,19 +264,19 @@ def test_damaged_store(fake) -> None:
 PREPARE = """
 import sys, time
 from pathlib import Path
-from reproducible.data import store
+from reproducible.data import archive, store
 {patch}
 print(store.prepare(Path(sys.argv[1])).fingerprint, flush=True)
 """
 STOP = {
     "while decoding": """
-decode = store.decode
+decode = archive.decode
 def slow(content, where):
     if "03.class/iconic_0" in where:
         print("here", flush=True)
         time.sleep(60)
     return decode(content, where)
-store.decode = slow
+archive.decode = slow
 """,
     "before the rename": """
 def stop(*_):
