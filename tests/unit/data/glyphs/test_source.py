@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MINI, write_variants
+from few_glyphs import MINI, write_variants
 
 from reproducible.data.archive import read_image
 from reproducible.data.glyphs import source
