@@ -24,6 +24,7 @@ TIERS = config.get("tiers", "A")
 EXECUTED = BUILD / "notebooks" / PROFILE
 SOURCE = BUILD / "src" / PROFILE
 BOOK = BUILD / "book" / PROFILE
+PREPARED = ["groceries", "glyphs"]  # further sets are prepared by the first run that needs them
 NOTEBOOKS = [Path(page).name for page in pages(ROOT) if page.startswith("notebooks/")]
 
 if PROFILE not in PROFILES:
@@ -58,7 +59,7 @@ rule notebook:
         notebook=ROOT / "notebooks" / "{name}.ipynb",
         library=files("reproducible", "*.py"),
         manifests=files("data_manifests", "*.yaml", "*.csv", "*.jsonl"),
-        data=BUILD / "stamps" / "groceries",
+        data=expand(BUILD / "stamps" / "{name}", name=PREPARED),
         device=ASKED,
     output:
         EXECUTED / "{name}.ipynb",
@@ -68,15 +69,23 @@ rule notebook:
         " --set profile={PROFILE} --set device={DEVICE}"
 
 
+def source_files(wildcards) -> list[Path]:
+    """What the store of a data set is made from."""
+    if wildcards.name == "groceries":
+        return [*files("reproducible/assets", "grocery81.*"), ROOT / "data_manifests" / "groceries.yaml"]
+    return [*files("reproducible/data/glyphs", "*.py"), ROOT / "data_manifests" / "glyphs.yaml"]
+
+
 rule data:
     input:
-        files("reproducible/assets", "grocery81.*"),
-        ROOT / "data_manifests" / "groceries.yaml",
+        source_files,
     output:
-        touch(BUILD / "stamps" / "groceries"),
+        touch(BUILD / "stamps" / "{name}"),
+    wildcard_constraints:
+        name="|".join(PREPARED),
     threads: workflow.cores
     shell:
-        "echo 'Preparing groceries ...'; {REPRODUCIBLE:q} data prepare groceries"
+        "echo 'Preparing {wildcards.name} ...'; {REPRODUCIBLE:q} data prepare {wildcards.name}"
 
 
 rule records:

@@ -46,6 +46,18 @@ def test_study_list_shows_arms_costs_and_records() -> None:
     assert "u512-lact-printed" in shown and "tier A" in shown and "min a run" in shown
 
 
+def test_data_list_shows_every_set_with_its_title() -> None:
+    shown = call("data", "list").stdout
+    assert "groceries" in shown and "glyphs-clutter-0" in shown
+    assert "Glyphs for pretraining, 300 unmarked characters" in shown
+
+
+def test_unknown_variant_is_one_line_with_the_nearest_name() -> None:
+    done = call("data", "prepare", "glyphs-cluter-0")
+    assert done.returncode == 2
+    assert "Did you mean 'glyphs-clutter-0'?" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_doctor_says_what_will_be_used() -> None:
     shown = call("doctor").stdout
     for word in ("torch", "device", "data sets", "groceries", "records"):

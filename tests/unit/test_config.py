@@ -62,6 +62,7 @@ def test_digest_ignores_labels_and_order_of_versions() -> None:
     [
         ("data.draw", 4),
         ("data.limit_images", 1),
+        ("data.flip", False),
         ("data.split", "canonical"),
         ("backbone.options", {"pretrained": False}),
         ("model.options", {"dim": 64}),
@@ -164,7 +165,11 @@ def test_whole_numbers_are_good_enough_for_fractions() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        ("data.split", "thirds", "DataConfig.split must be one of half, canonical, got 'thirds'"),
+        (
+            "data.split",
+            "thirds",
+            "DataConfig.split must be one of half, canonical, staged, staged_control, got 'thirds'",
+        ),
         ("data.draw", -1, "DataConfig.draw must be 0 or more, got -1"),
         ("data.input_size", 16, "DataConfig.input_size must be at least 32 pixels, got 16"),
         ("data.crop", 0.0, "DataConfig.crop must be above 0 and at most 1, got 0.0"),

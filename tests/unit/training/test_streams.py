@@ -56,6 +56,20 @@ def test_objective_with_parameters_of_its_own_changes_nothing_shared(
     torch.testing.assert_close(plain.batch(3).images, more.batch(3).images, rtol=0, atol=0)
 
 
+def test_without_mirroring_the_windows_stay_the_same(make: Make) -> None:
+    """``flip`` False leaves out the mirroring and moves nothing else: same images, same windows."""
+    plain, upright = make("plain"), make("upright", data=replace(tiny_config().data, flip=False))
+    turned = 0
+    for step in range(1, 6):
+        a, b = plain.batch(step), upright.batch(step)
+        assert a.labels.tolist() == b.labels.tolist()
+        for one, other in zip(a.images, b.images, strict=True):
+            mirrored = not torch.equal(one, other)
+            turned += mirrored
+            torch.testing.assert_close(one.flip(2) if mirrored else one, other, rtol=0, atol=1e-3)
+    assert 8 < turned < 32  # of 40
+
+
 def test_batches_do_not_depend_on_what_was_drawn_before(make: Make) -> None:
     fresh, used = make("fresh"), make("used")
     train(used, 3)

@@ -1,0 +1,69 @@
+"""Runs on glyphs: every image among all others, nothing mirrored, records that can be rescored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from few_glyphs import MINI, write_variants
+from tiny_runs import tiny_config
+
+from reproducible import records, registry
+from reproducible.config import DataConfig
+from reproducible.data.manifest import load_manifest
+from reproducible.data.splits import split
+from reproducible.data.store import Store, prepare
+from reproducible.training import runner
+from reproducible.training.evaluate import embed, evaluate
+from reproducible.training.sets import build_sets
+
+GLYPHS = DataConfig("glyphs", input_size=48, limit_classes=6, classes_per_batch=4, images_per_class=2, flip=False)
+
+
+@pytest.fixture(scope="module")
+def glyphs(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The classes of the benchmark with three small images each, under its name."""
+    folder = tmp_path_factory.mktemp("glyphs")
+    path = write_variants(folder, few={**MINI, "images": {"image": 3}, "side": 32})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REPRODUCIBLE_CACHE", str(folder / "cache"))
+        return replace(prepare(load_manifest(path), progress=False), name="glyphs")
+
+
+@pytest.mark.parametrize("kind", ["half", "staged", "staged_control"])
+def test_run(glyphs: Store, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "open_store", lambda name: {"glyphs": glyphs}[name])
+    record = runner.execute(
+        tiny_config(data=replace(GLYPHS, split=kind)), profile="standard", criteria="c" * 64, device="cpu"
+    )
+    assert record["gallery"] == []
+    assert records.expand(record["queries"]).tolist() == sorted([*split("glyphs", kind).test[:6]] * 3)
+    assert records.verify(record) == {}
+    assert record["selected"]["test"]["map_at_r"] > 0
+
+
+def test_query_is_left_out_of_its_own_gallery(glyphs: Store) -> None:
+    """Against cosines in a loop; a query that found itself would have a recall of 100."""
+    config = tiny_config(data=replace(GLYPHS, limit_classes=20))
+    model = registry.build("model", "unified", registry.build("backbone", "tiny"), dim=6)
+    sets = build_sets(config, glyphs).evaluation["test"]
+    images = torch.from_numpy(glyphs.images)
+    found = evaluate(model, images, glyphs, sets, config)
+    rows = embed(model, images, sets[0], config).double().numpy()
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    cosines = rows @ rows.T
+    np.fill_diagonal(cosines, -2)
+    labels = glyphs.labels[sets[0]]
+    hits = labels[cosines.argmax(1)] == labels
+    assert found.result.recall[1] == pytest.approx(hits.mean())
+    assert found.relevant.tolist() == [2] * 60
+    assert not (found.neighbours == np.arange(60)[:, None]).any()
+
+
+def test_training_images_are_not_doubled(glyphs: Store) -> None:
+    sets = build_sets(tiny_config(data=replace(GLYPHS, limit_classes=0)), glyphs)
+    drawn = split("glyphs", "half")
+    assert sets.train.tolist() == np.flatnonzero(np.isin(glyphs.labels, drawn.train)).tolist()
+    assert [len(q) for q, _ in sets.evaluation.values()] == [150, 300, 200]  # two of each seen class
