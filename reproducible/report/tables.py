@@ -81,11 +81,10 @@ def arm_table(
                 **{title: values.get(arm.name, float("nan")) for title, values in (published or {}).items()},
                 "draws": f"{len(recall)} of {arm.draws}",
                 "R@1 %": spread(list(recall.values())),
-                "gain over untouched": spread(gains),
+                "gain over untouched": spread(gains) + (", fails here" if fails_here(records, arm.name) else ""),
                 "MAP@R %": spread(list(best.values())),
                 "selected steps": _range([r["selected"]["step"] for r in runs]),
                 "not converged": f"{sum(r['selected']['not_converged'] for r in runs)}" if runs else "",
-                "": "fails here" if fails_here(records, arm.name) else "",
             }
         )
     return pd.DataFrame(rows)

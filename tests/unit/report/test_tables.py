@@ -101,11 +101,11 @@ def test_live_difference_is_compared_at_the_same_step(full: list[dict[str, Any]]
 
 
 def test_an_arm_below_the_untouched_network_is_marked(full: list[dict[str, Any]]) -> None:
-    assert arm_row(full, "u512")[""] == ""
+    assert arm_row(full, "u512")["gain over untouched"] == "52.0 [50.0, 54.0]"
     for found in full:
         if found["arm"] == "u512":
             found["untouched"] = {"test": {"recall_at_1": 99.0}}
-    assert arm_row(full, "u512")[""] == "fails here"
+    assert arm_row(full, "u512")["gain over untouched"] == "-27.0 [-29.0, -25.0], fails here"
 
 
 def test_the_page_states_every_criterion_before_its_verdict(full: list[dict[str, Any]]) -> None:
