@@ -68,7 +68,7 @@ def build(kind: str, name: str, /, *args: Any, **options: Any) -> Any:
 
     Raises:
         UserError: for an unknown name or an option that the builder does not take, with the nearest known one; for an
-            option of the wrong type.
+            option of the wrong type, where the builder declares types (a loss of another library may not).
     """
     module, attribute = entry(kind, name).target.split(":")
     builder: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
@@ -77,8 +77,9 @@ def build(kind: str, name: str, /, *args: Any, **options: Any) -> Any:
         if option not in parameters[len(args) :]:
             raise UserError(f"{kind} {name!r} has no option {option!r}.{nearest_name(option, parameters[len(args) :])}")
     hints = typing.get_type_hints(builder.__init__ if inspect.isclass(builder) else builder)
-    made = {key: convert(hints[key], value, f"option {key!r} of {kind} {name!r}") for key, value in options.items()}
-    return builder(*args, **made)
+    for key in options.keys() & hints.keys():
+        options[key] = convert(hints[key], options[key], f"option {key!r} of {kind} {name!r}")
+    return builder(*args, **options)
 
 
 def versions(config: RunConfig) -> dict[str, int]:
