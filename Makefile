@@ -16,6 +16,8 @@ TORCH_PIP = $(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 SNAKEMAKE = $(BIN)/snakemake --directory _build --cores $(CORES) --rerun-triggers mtime --rerun-incomplete \
 	--quiet all --config profile=$(PROFILE) device=$(DEVICE) tiers=$(TIERS) --
 LOCKED = Another build is running here, or was killed. If none is: $(BIN)/snakemake --directory _build --cores 1 --unlock
+OFFLINE = The packages could not be fetched. Without a network: elsewhere, 'pip download -d FOLDER' what requirements.lock \
+and requirements-torch.txt list; bring the folder here; then PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER make env
 TEST_CACHE := _build/test-cache
 
 export REPRODUCIBLE_CACHE ?= $(CURDIR)/_build/cache
@@ -49,7 +51,7 @@ env: $(STAMP)
 $(STAMP): requirements-torch.txt requirements.lock pyproject.toml .ci/venv
 	@.ci/venv $(VENV)
 	@echo "Installing the pinned packages into $(VENV): some minutes the first time ..."
-	@$(PIP) --require-hashes --no-deps --requirement requirements.lock
+	@$(PIP) --require-hashes --no-deps --requirement requirements.lock || { echo "$(OFFLINE)" >&2; exit 1; }
 	@echo "Installing torch ..."
 	@$(TORCH_PIP) --no-deps "$$(grep '^torchvision==' requirements-torch.txt)"
 	@$(TORCH_PIP) "$$(grep '^torch==' requirements-torch.txt)"

@@ -46,7 +46,7 @@ rule book:
     input:
         expand(EXECUTED / "{name}.ipynb", name=NOTEBOOKS),
         [ROOT / name for name in CONFIGURATION],
-        files("book", "*.md", "*.bib", "*.py", "*.svg", "*.png"),
+        files("book", "*.md", "*.bib", "*.py", "*.css", "*.svg", "*.png"),
     output:
         BOOK / "_build" / "html" / "index.html",
     shell:

@@ -4,6 +4,9 @@ The torchvision on PyPI is a CUDA build. Beside a CPU build of torch its operato
 fails ("operator torchvision::nms does not exist"), because torchvision registers shape rules for operators that were
 never defined. Its models, transforms and data sets need none of them, so in that case alone the missing operators are
 declared, without an implementation, and the import is tried again. Calling one of them still fails clearly.
+
+:func:`watch`, called when the package is imported, arranges this for whoever imports torchvision first (timm,
+pytorch-metric-learning, the reader) and imports neither torch nor torchvision itself.
 """
 
 from __future__ import annotations
@@ -11,6 +14,9 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -23,8 +29,6 @@ _ARGUMENTS = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 def ensure_torchvision() -> ModuleType:
     """Import torchvision, declaring its missing operators only where the import fails for want of them.
-
-    To be called before anything that imports torchvision itself (timm, pytorch-metric-learning).
 
     Returns:
         The module torchvision.
@@ -41,6 +45,30 @@ def ensure_torchvision() -> ModuleType:
         del sys.modules[name]
     _declare_operators()
     return importlib.import_module("torchvision")
+
+
+class _Watch(MetaPathFinder, Loader):
+    """Stands in for the import of torchvision once, and hands out what :func:`ensure_torchvision` imported."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name != "torchvision":
+            return None
+        sys.meta_path.remove(self)
+        self._module = ensure_torchvision()
+        self._spec = self._module.__spec__
+        return ModuleSpec(name, self)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self._module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._spec
+
+
+def watch() -> None:
+    """From now on, whoever imports torchvision first gets it by way of :func:`ensure_torchvision`."""
+    if "torchvision" not in sys.modules:
+        sys.meta_path.insert(0, _Watch())
 
 
 @functools.cache  # declarations last as long as the object that made them

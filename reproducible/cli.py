@@ -14,9 +14,9 @@ from typing import Annotated, Any
 import typer
 
 from reproducible import records
-from reproducible.resources import UserError, cache_dir, external_data, manifests
+from reproducible.resources import UserError, cache_dir, checked_asset, external_data, manifests, shipped
 from reproducible.studies import PROFILES, STUDIES, study
-from reproducible.studies.running import carry_out, default_workers, tune
+from reproducible.studies.running import carry_out, default_workers, in_precision, tune, write_smoke_losses
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -90,7 +90,7 @@ def run(
     from reproducible.training.runner import execute
 
     name, _, label = arm.partition("/")
-    config = study(name).config(label, draw, None if seed < 0 else seed, profile)
+    config = in_precision(study(name).config(label, draw, None if seed < 0 else seed, profile), profile, device)
     for text in change or []:
         path, _, value = text.partition("=")
         config = override(config, path, _literal(value))
@@ -161,6 +161,12 @@ def study_run(
     )
 
 
+@study_app.command("reference")
+def study_reference() -> None:
+    """Run profile smoke of every study and write down the losses that the notebooks are held to."""
+    typer.echo(f"Losses: {write_smoke_losses(STUDIES.values())}")
+
+
 @record_app.command("list")
 def record_list() -> None:
     """The committed record files and how many runs each holds."""
@@ -188,12 +194,14 @@ def record_verify(name: Annotated[str, typer.Argument(help="A study; empty: all.
 @app.command()
 def verdicts(
     source: Annotated[str, typer.Option(help="DeML, VEM, DIABLO, SGML, Review or Cross-paper; empty: all.")] = "",
+    detail: Annotated[bool, typer.Option("--detail", help="All columns: intervals, margins, p-values, ...")] = False,
 ) -> None:
     """The verdict on every claim, computed now from the committed records."""
     from reproducible.claims import headline, verdict_table
 
     table = verdict_table(source or None)
-    typer.echo(table.to_string(index=False, max_colwidth=60))
+    shown = table if detail else table[["claim", "level", "verdict", "mean", "margin", "comparison"]]
+    typer.echo(shown.to_string(index=False, max_colwidth=60, float_format="{:.1f}".format, na_rep=""))
     typer.echo(str(headline(table)))
 
 
@@ -204,7 +212,8 @@ def doctor() -> None:
 
     import torch
 
-    from reproducible.data.manifest import manifest_names
+    from reproducible.data.manifest import load_manifest, manifest_names
+    from reproducible.data.store import store_folder
     from reproducible.training.devices import choose_device, choose_precision
 
     device = choose_device()
@@ -226,12 +235,23 @@ def doctor() -> None:
             lines[package] = "not installed"
     lines["device"] = f"{device} with {choose_precision(device)} trunks"
     lines["cores, threads"] = f"{default_workers()}, {torch.get_num_threads()}"
-    lines["data sets"] = ", ".join(manifest_names())
+    lines["shipped files"] = ", ".join(_state(name) for name in shipped())
+    lines["data sets"] = ", ".join(
+        f"{name} ({'prepared' if store_folder(load_manifest(name)).is_dir() else 'not prepared yet'})"
+        for name in manifest_names()
+    )
     lines["prepared stores and runs"] = cache_dir()
     lines["records"] = manifests() / "records"
     lines["further data"] = external_data() or "none (set REPRODUCIBLE_DATA to a folder that holds it)"
     for name, value in lines.items():
         typer.echo(f"{name:26} {value}")
+
+
+def _state(name: str) -> str:
+    try:
+        return f"{checked_asset(name).name} ok"
+    except UserError as error:
+        return str(error)
 
 
 def _literal(text: str) -> Any:

@@ -164,21 +164,26 @@ def from_dict(cls: type, values: Mapping[str, Any], where: str = "") -> Any:
     for name in values:
         if name not in hints:
             raise UserError(f"{where or cls.__name__} has no field {name!r}.{nearest_name(name, hints)}")
-    made = {name: _convert(hints[name], value, f"{where}.{name}".lstrip(".")) for name, value in values.items()}
+    made = {name: convert(hints[name], value, f"{where}.{name}".lstrip(".")) for name, value in values.items()}
     missing = [f.name for f in fields(cls) if f.name not in made and _default(f) is dataclasses.MISSING]
     if missing:
         raise UserError(f"{where or cls.__name__} lacks the field {missing[0]!r}.")
     return cls(**made)
 
 
-def _convert(hint: Any, value: Any, where: str) -> Any:
+def convert(hint: Any, value: Any, where: str) -> Any:
+    """A plain value as the type that a field or an option is declared with.
+
+    Raises:
+        UserError: if it does not fit; ``where`` names the field.
+    """
     if is_dataclass(hint):
         return from_dict(typing.cast(type, hint), value, where)
     origin = typing.get_origin(hint)
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
             raise UserError(f"{where} must be a list, got {value!r}.")
-        return tuple(_convert(typing.get_args(hint)[0], v, f"{where}[{i}]") for i, v in enumerate(value))
+        return tuple(convert(typing.get_args(hint)[0], v, f"{where}[{i}]") for i, v in enumerate(value))
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise UserError(f"{where} must be a mapping, got {value!r}.")

@@ -104,7 +104,8 @@ def paired(criterion: Criterion, records: Sequence[RunRecord]) -> Paired:
     """The contrast on every draw on which all its runs are there.
 
     Raises:
-        UserError: if an arm has two records of one draw and seed, or its runs saw other queries than the other arm's.
+        UserError: if an arm has two records of one draw and seed, or its runs saw other queries, or ran in another
+            precision, than the other arm's.
     """
     part, metric = criterion.get("part", "test"), criterion["metric"]
     parts = terms(criterion)
@@ -118,6 +119,8 @@ def paired(criterion: Criterion, records: Sequence[RunRecord]) -> Paired:
         ]
         if len(looks) < len(parts):
             continue
+        if len({run["config"].get("precision", "fp32") for _, run, _ in looks}) > 1:
+            raise UserError(f"{describe(criterion)}: on draw {key[0]}, seed {key[1]} the arms ran in two precisions.")
         if len({str(run["queries"]) for _, run, _ in looks}) > 1:
             raise UserError(f"{describe(criterion)}: on draw {key[0]}, seed {key[1]} the arms have different queries.")
         value = sum(weight * point[part][metric] for weight, _, point in looks)

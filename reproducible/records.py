@@ -19,7 +19,7 @@ A record is one JSON line with plain values. Its keys:
     class, coarse class and count of each run of equal labels, in the order of the stored ids. An empty gallery: the
     queries themselves, each left out of its own.
 ``environment``
-    versions, device, threads, precision, seconds, images a second, peak memory.
+    versions, device, threads, precision, seconds, peak memory of the process (which may have had other runs before).
 """
 
 from __future__ import annotations
@@ -51,7 +51,19 @@ def run_folder(digest: str) -> Path:
 def finished(digest: str) -> RunRecord | None:
     """The record of a finished run from the run cache, or None."""
     path = run_folder(digest) / "record.json"
-    return json.loads(path.read_text()) if path.is_file() else None
+    return read_json(path) if path.is_file() else None
+
+
+def read_json(path: Path) -> Any:
+    """What a file of the run cache holds.
+
+    Raises:
+        UserError: if it is damaged; deleting it makes it again.
+    """
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f"{path}: damaged ({error}). Delete it, and it is made again.") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reproducible.config import RunConfig
+from reproducible.config import RunConfig, convert
 from reproducible.resources import UserError, nearest_name
 
 
@@ -43,6 +44,9 @@ REGISTRY: Mapping[str, Mapping[str, Entry]] = {
     },
 }
 
+LOOP = Entry("reproducible.training.loop:Training")
+"""What every run uses beside its components: sampler, crops, optimiser, schedule, evaluation, selection."""
+
 
 def entry(kind: str, name: str) -> Entry:
     """The entry of a component.
@@ -66,7 +70,8 @@ def build(kind: str, name: str, /, *args: Any, **options: Any) -> Any:
         options: keyword options of the builder.
 
     Raises:
-        UserError: for an unknown name or an option that the builder does not take, with the nearest known one.
+        UserError: for an unknown name or an option that the builder does not take, with the nearest known one; for an
+            option of the wrong type, where the builder declares types (a loss of another library may not).
     """
     module, attribute = entry(kind, name).target.split(":")
     builder: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
@@ -74,9 +79,14 @@ def build(kind: str, name: str, /, *args: Any, **options: Any) -> Any:
     for option in options:
         if option not in parameters[len(args) :]:
             raise UserError(f"{kind} {name!r} has no option {option!r}.{nearest_name(option, parameters[len(args) :])}")
+    hints = typing.get_type_hints(builder.__init__ if inspect.isclass(builder) else builder)
+    for key in options.keys() & hints.keys():
+        options[key] = convert(hints[key], options[key], f"option {key!r} of {kind} {name!r}")
     return builder(*args, **options)
 
 
 def versions(config: RunConfig) -> dict[str, int]:
-    """Behaviour version of each component that a run uses, by ``kind/name``."""
-    return {f"{kind}/{part.name}": entry(kind, part.name).version for kind, part in config.components()}
+    """Behaviour version of each component that a run uses, by ``kind/name``; the loop's own as ``training`` from its
+    second version on, so that runs of the first keep their names."""
+    found = {f"{kind}/{part.name}": entry(kind, part.name).version for kind, part in config.components()}
+    return found | ({"training": LOOP.version} if LOOP.version > 1 else {})

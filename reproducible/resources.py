@@ -6,6 +6,7 @@ Imports nothing heavy: the command line and the workflow read paths with this mo
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -30,6 +31,29 @@ def asset(name: str) -> Path:
     return path
 
 
+def shipped() -> dict[str, str]:
+    """SHA-256 of each file that ships, by name."""
+    return {name: digest for digest, name in (line.split() for line in asset("SHA256SUMS").read_text().splitlines())}
+
+
+def checked_asset(name: str) -> Path:
+    """Path of a file that ships, once its SHA-256 is as the package's list of digests says.
+
+    Raises:
+        UserError: if it is missing, truncated or another file.
+    """
+    path = asset(name)
+    digests = shipped()
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != digests[name]:
+        raise UserError(
+            f"{path}: wrong checksum. SHA-256 expected {digests[name]}, found {found} ({path.stat().st_size} bytes). "
+            "It belongs to the package: install it again."
+        )
+    return path
+
+
 def manifests() -> Path:
     """The folder ``data_manifests``: beside the package in a checkout, inside it in an installed wheel."""
     inside = _PACKAGE / "_manifests"
@@ -37,8 +61,11 @@ def manifests() -> Path:
 
 
 def cache_dir() -> Path:
-    """The folder for prepared data and runs: ``$REPRODUCIBLE_CACHE`` or ``~/.cache/reproducible``; created."""
-    path = Path(os.environ.get("REPRODUCIBLE_CACHE") or Path.home() / ".cache" / "reproducible").resolve()
+    """The folder for prepared data and runs, created: ``$REPRODUCIBLE_CACHE``; else ``_build/cache`` of the checkout
+    that the package lies in, as for ``make``; else ``~/.cache/reproducible``."""
+    checkout = _PACKAGE.parent
+    home = checkout / "_build" / "cache" if (checkout / "Makefile").is_file() else Path.home() / ".cache/reproducible"
+    path = Path(os.environ.get("REPRODUCIBLE_CACHE") or home).resolve()
     path.mkdir(parents=True, exist_ok=True)
     return path
 

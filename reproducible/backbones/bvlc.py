@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from reproducible.backbones.base import Backbone
 from reproducible.backbones.lrn import LocalResponseNorm
-from reproducible.resources import UserError, asset
+from reproducible.resources import UserError, checked_asset
 
 # input; 1x1; 3x3 reduction, 3x3; 5x5 reduction, 5x5; projection behind the pool (Szegedy et al. 2015, table 1)
 INCEPTION = {
@@ -82,7 +82,7 @@ class BVLCGoogLeNet(Backbone):
                 stages[pool], channels[pool] = _pool(), channels[name]
         super().__init__(stages, channels, mean=(104.0, 117.0, 123.0), bgr=True)
         if pretrained:
-            self.load_caffe(load_file(asset("bvlc_googlenet.safetensors")), "bvlc_googlenet.safetensors")
+            self.load_caffe(load_file(checked_asset("bvlc_googlenet.safetensors")), "bvlc_googlenet.safetensors")
 
     def load_caffe(self, tensors: Mapping[str, Tensor], source: str) -> None:
         """Load tensors under Caffe's names (``inception_3a_3x3_reduce_w``), widened to fp32.

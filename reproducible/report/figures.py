@@ -20,6 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from reproducible.contrasts import by_run
+from reproducible.evaluation import t_interval
 from reproducible.types import RunRecord
 
 if TYPE_CHECKING:
@@ -241,7 +242,8 @@ def curve_table(records: Sequence[RunRecord], arm: str, metric: str = "recall_at
 
 @styled
 def curves(tables: Mapping[str, pd.DataFrame], ylabel: str = "Recall@1 (%)") -> Figure:
-    """Seen, validation and unseen classes by training step: a panel an arm, thin lines the draws, thick their mean.
+    """Seen, validation and unseen classes by training step: a panel an arm, thin lines the draws, thick their mean
+    with its 95 % t interval.
 
     Args:
         tables: title of the arm -> :func:`curve_table`; an empty one gives a panel that says so.
@@ -259,7 +261,11 @@ def curves(tables: Mapping[str, pd.DataFrame], ylabel: str = "Recall@1 (%)") -> 
             for column in by_draw:
                 whole = by_draw[column].dropna()
                 panel.plot(whole.index, whole, line, color=ROLE_COLOURS[label], linewidth=0.7, alpha=0.45)
-            mean = by_draw.dropna().mean(axis=1)
+            whole = by_draw.dropna()
+            mean = whole.mean(axis=1)
+            if whole.shape[1] > 1:
+                low, high = zip(*(t_interval(row) for row in whole.to_numpy()), strict=True)
+                panel.fill_between(mean.index, low, high, color=ROLE_COLOURS[label], alpha=0.12, linewidth=0)
             panel.plot(mean.index, mean, line, marker=marker, markersize=3.5, color=ROLE_COLOURS[label])
     axes[0].set_ylabel(ylabel)
     handles = [
@@ -274,7 +280,8 @@ def curves(tables: Mapping[str, pd.DataFrame], ylabel: str = "Recall@1 (%)") -> 
 def checkpoints(
     values: Mapping[str, Mapping[str, Mapping[int, float]]], ylabel: str = "Recall@1, unseen classes (%)"
 ) -> Figure:
-    """What each way to choose a checkpoint reports: a panel an arm, a line a class draw.
+    """What each way to choose a checkpoint reports: a panel an arm, a line a class draw, the mean with its 95 % t
+    interval.
 
     Args:
         values: title of the arm -> checkpoint (a key of ``CHECKPOINTS``) -> value by class draw.
@@ -290,6 +297,10 @@ def checkpoints(
         table = pd.DataFrame({name: arm[name] for name in shown})
         for _, row in table.iterrows():
             panel.plot(range(len(shown)), row, "o-", color=GREY, linewidth=0.8, markersize=3, alpha=0.7)
+        low, high = (
+            zip(*(t_interval(column) for _, column in table.items()), strict=True) if len(table) > 1 else ((), ())
+        )
+        panel.vlines(range(len(low)), low, high, color=ROSE, linewidth=2.2, alpha=0.5)
         panel.plot(range(len(shown)), table.mean(), "D", color=ROSE, markersize=6)
         panel.set_xticks(range(len(shown)), [CHECKPOINTS[name] for name in shown], fontsize=7.5)
         panel.grid(axis="x", visible=False)

@@ -9,7 +9,8 @@ import pandas as pd
 from IPython.display import HTML
 
 from reproducible.claims import verdict_table
-from reproducible.contrasts import by_run, look
+from reproducible.contrasts import by_run, describe, fails_here, look
+from reproducible.criteria import load_claims
 from reproducible.evaluation import prediction_interval, t_interval
 from reproducible.studies import Arm, Study
 from reproducible.types import RunRecord
@@ -80,7 +81,7 @@ def arm_table(
                 **{title: values.get(arm.name, float("nan")) for title, values in (published or {}).items()},
                 "draws": f"{len(recall)} of {arm.draws}",
                 "R@1 %": spread(list(recall.values())),
-                "gain over untouched": spread(gains),
+                "gain over untouched": spread(gains) + (", fails here" if fails_here(records, arm.name) else ""),
                 "MAP@R %": spread(list(best.values())),
                 "selected steps": _range([r["selected"]["step"] for r in runs]),
                 "not converged": f"{sum(r['selected']['not_converged'] for r in runs)}" if runs else "",
@@ -149,9 +150,39 @@ def claims_on_page(
             "t interval": [_interval(*pair) for pair in zip(table["t_low"], table["t_high"], strict=True)],
             "bootstrap": [_interval(*pair) for pair in zip(table["b_low"], table["b_high"], strict=True)],
             "margin": table["margin"].astype(float),
-            "p (Holm)": ["" if pd.isna(p) else f"{p:.3f}" for p in table["p_holm"]],
+            "p (Holm)": [_probability(p) for p in table["p_holm"]],
+            "p (sign test)": [_probability(p) for p in table["p_sign"]],
+            "draws that would settle it": ["" if pd.isna(n) else f"{n:.0f}" for n in table["seeds_needed"]],
+            "runs not converged": [f"{n}" if n else "" for n in table["not_converged"]],
         }
+        if table["criteria_changed"].any():
+            found["criteria"] = ["changed since" if changed else "" for changed in table["criteria_changed"]]
     return pd.DataFrame({**found, "verdict": table["verdict"]})
+
+
+def criteria_on_page(page: str, level: str) -> pd.DataFrame:
+    """What was fixed before the first run for the claims of a page at one level: claim, comparison, margin, reason.
+
+    The text of a criterion that was changed later stands in a row of its own that says until when it held.
+    """
+    rows = [
+        {
+            "claim": f"{claim.id}{until}",
+            "what it says": claim.claim,
+            "compared": describe(criterion),
+            "margin or threshold": criterion.get("margin", criterion.get("threshold")),
+            "why that much": criterion.get("margin_reason", criterion.get("reason", "")),
+            "smallest difference that so many draws detect": criterion.get("detectable"),
+        }
+        for claim in load_claims().claims
+        for until, criteria in (
+            ("", claim.criteria),
+            *((f" (until {old['until']}: {old['reason']})", old["criteria"]) for old in claim.superseded),
+        )
+        for criterion in criteria
+        if claim.page == page and criterion["level"] == level
+    ]
+    return pd.DataFrame(rows)
 
 
 def agreement(study: Study, records: Sequence[RunRecord], here: Sequence[RunRecord]) -> pd.DataFrame:
@@ -182,6 +213,10 @@ def agreement(study: Study, records: Sequence[RunRecord], here: Sequence[RunReco
             "agrees": [("yes" if low <= live <= high else "no") if len(recorded) > 1 else "nothing to compare with"],
         }
     )
+
+
+def _probability(p: float) -> str:
+    return "" if pd.isna(p) else "below 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _interval(low: float, high: float) -> str:

@@ -14,7 +14,8 @@ def build(params: Params) -> RunConfig:
     Args:
         params: ``dim``; ``lr``, ``head`` (multiplier), ``decay`` (weight decay); ``gamma``; ``lact`` and ``ntri``
             (weights of the two parts of Eq. 6, 0: without), ``orthogonal`` (weight of the matrix-product reading),
-            ``released`` (the released code's form of the activation term).
+            ``released`` (the released code's form of the activation term); ``test_every`` (steps between looks at test
+            and seen classes, 0: none).
     """
     objective = [Component("binomial_deviance", {"gamma": params["gamma"]})]
     if params["lact"]:
@@ -62,6 +63,7 @@ def _tier_b() -> tuple[Arm, ...]:
         ("u512-activation-only", "activation term only, printed weight", {"lact": 0.014}),
         ("u512-ntri-only", "L_ntri only", {"ntri": 0.25}),
         ("u512-orthogonal", "orthogonality in place of L_ntri", {"orthogonal": 0.25}),
+        ("u512-printed", "gamma and rates as printed", {"gamma": 35.0, "lr": 1e-5, "head": 10.0}),
         ("u512-wd-0", "weight decay 0", {"decay": 0.0}),
         ("u512-wd-1e-3", "weight decay 0.001", {"decay": 1e-3}),
         ("u512-wd-1e-2", "weight decay 0.01", {"decay": 1e-2}),
@@ -75,9 +77,9 @@ STUDY = Study(
     build=build,
     defaults=DEFAULTS,
     arms=(
-        Arm("u512", "U512", CURVES, BASE, extra_seeds=5, minutes=11),
-        Arm("u512-lact-printed", "U512 + L_act, printed", {**PRINTED, **CURVES}, BASE, minutes=11),
-        Arm("u512-lact-tuned", "U512 + L_act, tuned", {**ROWS, **CURVES}, (*BASE, "lact-512"), minutes=11),
+        Arm("u512", "U512", CURVES, BASE, extra_seeds=5, minutes=12),
+        Arm("u512-lact-printed", "U512 + L_act, printed", {**PRINTED, **CURVES}, BASE, minutes=12),
+        Arm("u512-lact-tuned", "U512 + L_act, tuned", {**ROWS, **CURVES}, (*BASE, "lact-512"), minutes=12),
         Arm("u64", "U64", {"dim": 64}, BASE, minutes=9),
         Arm("u64-lact-tuned", "U64 + L_act, tuned", {"dim": 64, **ROWS}, (*BASE, "lact-64"), minutes=9),
         *_tier_b(),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ from typing import Any
 from reproducible import records
 from reproducible.config import RunConfig, to_dict
 from reproducible.criteria import criteria_hash, load_claims
+from reproducible.resources import UserError, manifests
 from reproducible.studies.base import Study
 from reproducible.types import RunRecord
+
+SMOKE = "smoke.json"
 
 
 def default_workers() -> int:
@@ -45,6 +49,7 @@ def carry_out(
     device: str = "auto",
     workers: int = 1,
     folder: Path | None = None,
+    keep: bool = True,
 ) -> Iterator[RunRecord]:
     """Run what a profile asks for, the decisive pair first.
 
@@ -53,13 +58,14 @@ def carry_out(
         profile: smoke, quick or standard; only standard writes records to ``folder``.
         tiers: ``A``, or ``AB`` to run what was declared as well.
         device, workers, folder: as in :func:`tune`.
+        keep: write the records of profile standard to ``folder``; without, what has one there is still not run again.
 
     Yields:
         Each record as it is finished.
     """
     configs = study.runs(profile, tiers)
     name = study.name if profile == "standard" else None
-    yield from _carry_out(configs, study.name, name, profile, device, workers, folder)
+    yield from _carry_out(configs, study.name, name, profile, device, workers, folder, keep)
 
 
 def _carry_out(
@@ -70,21 +76,48 @@ def _carry_out(
     device: str,
     workers: int,
     folder: Path | None,
+    keep: bool = True,
 ) -> Iterator[RunRecord]:
-    from reproducible.training.devices import choose_device, choose_precision
     from reproducible.training.runner import execute_all
 
-    if profile != "smoke":
-        precision = choose_precision(choose_device(device))
-        configs = [replace(config, precision=precision) for config in configs]
     known = {_key(r): r for r in records.load(file, folder)} if file else {}
-    wanted = [config for config in configs if _settings(config) != known.get(_key_of(config), {}).get("config")]
+    found = {key: {k: v for k, v in r["config"].items() if k != "precision"} for key, r in known.items()}
+    wanted = [in_precision(c, profile, device) for c in configs if _settings(c) != found.get(_key_of(c))]
     criteria = criteria_hash(load_claims(), study)
     for record in execute_all(wanted, profile=profile, criteria=criteria, device=device, workers=workers):
-        if file:
+        if file and keep:
             known[_key(record)] = record
             records.save(file, known.values(), folder)
         yield record
+
+
+def smoke_losses(study: str) -> dict[str, float]:
+    """The loss of each arm at the end of profile smoke, as it was committed in ``data_manifests/smoke.json``.
+
+    Raises:
+        UserError: if the file or the study's entry is not there.
+    """
+    path = manifests() / SMOKE
+    known = records.read_json(path) if path.is_file() else {}
+    if study not in known:
+        raise UserError(f"{path}: has no losses of study {study!r}; first: reproducible study reference")
+    return known[study]
+
+
+def write_smoke_losses(studies: Iterable[Study]) -> Path:
+    """Run profile smoke of these studies on the CPU and write down the loss of each arm."""
+    found = {
+        one.name: {r["arm"]: r["curve"][-1]["loss"] for r in carry_out(one, "smoke", device="cpu")} for one in studies
+    }
+    records.write_text(manifests() / SMOKE, json.dumps(found, indent=1) + "\n")
+    return manifests() / SMOKE
+
+
+def in_precision(config: RunConfig, profile: str, device: str = "auto") -> RunConfig:
+    """The configuration in the precision of a profile on a device: fp32 for smoke, else what the device is fast in."""
+    from reproducible.training.devices import choose_device, choose_precision
+
+    return config if profile == "smoke" else replace(config, precision=choose_precision(choose_device(device)))
 
 
 def _key(record: RunRecord) -> tuple[str, int, int]:
@@ -96,5 +129,5 @@ def _key_of(config: RunConfig) -> tuple[str, int, int]:
 
 
 def _settings(config: RunConfig) -> dict[str, Any]:
-    """What a record says of its configuration."""
-    return to_dict(replace(config, study="", arm=""), sparse=True)
+    """What a record says of its configuration; the precision is the machine's, so it makes no other run."""
+    return to_dict(replace(config, study="", arm="", precision="fp32"), sparse=True)

@@ -92,7 +92,7 @@ class Training:
             ``curve``, ``selected`` and ``last`` of a record, and ``seconds`` spent in steps and evaluations.
 
         Raises:
-            UserError: if a loss is not finite; names step and arm, and keeps the last good checkpoint.
+            UserError: if a loss or a weight is not finite; names step and arm, and keeps the last good checkpoint.
         """
         since = self.resume()  # losses since the last evaluation
         waiting: list[dict[str, Tensor]] = []  # losses since the last look
@@ -187,7 +187,14 @@ class Training:
         return self.folder / f"weights_{step:06d}.pt"
 
     def save(self, since: list[dict[str, float]]) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint.
+
+        Raises:
+            UserError: if a weight is not finite; the checkpoint before stays.
+        """
+        for name, weight in self.model.named_parameters():
+            if not torch.isfinite(weight).all():
+                raise self.not_finite(f"{name} is not finite after step {self.step}")
         state = {
             "step": self.step,
             "seconds": self.seconds,
@@ -198,6 +205,7 @@ class Training:
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "chance": torch.get_rng_state(),
+            "device_chance": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
         checkpoint.save(state, self.folder / "checkpoint.pt")
 
@@ -213,6 +221,8 @@ class Training:
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
         torch.set_rng_state(state["chance"].cpu())
+        if state["device_chance"] is not None:
+            torch.cuda.set_rng_state(state["device_chance"].cpu(), self.device)
         return state["since"]
 
 

@@ -8,6 +8,7 @@ import logging
 import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -18,8 +19,8 @@ import torch
 from reproducible import registry
 from reproducible.config import Component, RunConfig, digest, to_dict
 from reproducible.data.store import Store, open_store
-from reproducible.records import check, finished, run_folder, run_lengths, write_text
-from reproducible.resources import asset, cache_dir
+from reproducible.records import check, finished, read_json, run_folder, run_lengths, write_text
+from reproducible.resources import UserError, cache_dir, checked_asset
 from reproducible.training import checkpoint
 from reproducible.training.devices import choose_device, environment, keep_freed_memory
 from reproducible.training.evaluate import describe, evaluate
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @cache
 def _hash_of(weights: str) -> str:
-    return hashlib.sha256(asset(weights).read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(checked_asset(weights).read_bytes()).hexdigest()[:16]
 
 
 def weights_hash(config: RunConfig) -> str:
@@ -108,7 +109,7 @@ def untouched(config: RunConfig, store: Store, device: torch.device) -> dict[str
     plain = replace(plain, evaluation=replace(plain.evaluation, seen_images=config.evaluation.seen_images))
     plain = replace(plain, model=Component("unified"))
     path = cache_dir() / "untouched" / f"{run_digest(plain, store)}.json"
-    known = json.loads(path.read_text()) if path.is_file() else {}
+    known = read_json(path) if path.is_file() else {}
     sets = build_sets(config, store).evaluation
     wanted = [role for role in sets if role == "validation" or (config.evaluation.test and role not in known)]
     missing = [role for role in wanted if role not in known]
@@ -140,6 +141,9 @@ def execute_all(
         configs: what to run, the most urgent first.
         profile, criteria, device: as in :func:`execute`.
         workers: processes; one thread each where there are several.
+
+    Raises:
+        UserError: as :func:`execute`; if a worker was killed.
     """
     if workers == 1:
         for config in configs:
@@ -151,6 +155,12 @@ def execute_all(
         try:
             for job in as_completed(jobs):
                 yield job.result()
+        except BrokenProcessPool as error:
+            left = [c.label for c, job in zip(configs, jobs, strict=True) if not job.done() or job.exception()]
+            raise UserError(
+                f"A worker process was killed, for want of memory perhaps; not finished: {', '.join(left)}. The same "
+                "command goes on where they were; --workers 1 needs half the memory."
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -145,7 +145,8 @@ def test_documented_code_runs(document: str) -> None:
     names: dict[str, object] = {}
     exec(compile(snippet, document, "exec"), names)
     assert names["output"].embedding.shape == (4, 512)
-    assert all(weight.grad is not None for weight in names["output"].weights) or names["trunk"] is not None
+    assert all(weight.grad is not None for weight in names["output"].weights)
+    assert all(parameter.grad is not None for parameter in names["trunk"].parameters())
 
 
 def test_relative_links_lead_somewhere() -> None:

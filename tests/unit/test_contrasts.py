@@ -113,6 +113,13 @@ def test_arms_that_saw_other_queries_are_an_error() -> None:
         judge(difference(), records)
 
 
+def test_arms_in_two_precisions_are_an_error() -> None:
+    records = arms(new=OLD, old=OLD)
+    records[0]["config"] = {"precision": "bf16"}
+    with pytest.raises(UserError, match="draw 0, seed 0 the arms ran in two precisions"):
+        judge(difference(), records)
+
+
 def test_no_difference() -> None:
     criterion = difference(test="no_difference", margin=2.0)
     del criterion["direction"]

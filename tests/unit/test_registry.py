@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -130,3 +132,22 @@ def test_versions_name_each_component_once() -> None:
         "loss/binomial_deviance": registry.entry("loss", "binomial_deviance").version,
         "loss/unit_rows": registry.entry("loss", "unit_rows").version,
     }
+
+
+def test_the_loop_enters_the_versions_from_its_second_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of the first keep their names."""
+    assert "training" not in registry.versions(RunConfig())
+    monkeypatch.setattr(registry, "LOOP", replace(registry.LOOP, version=2))
+    assert registry.versions(RunConfig())["training"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("binomial_deviance", {"gamma": "large"}, "option 'gamma' of loss 'binomial_deviance' must be of type float"),
+        ("activation_decay", {"released": 1}, "option 'released' of loss 'activation_decay' must be of type bool"),
+    ],
+)
+def test_options_of_the_wrong_type(name: str, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        registry.build("loss", name, **options)

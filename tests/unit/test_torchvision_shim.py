@@ -72,3 +72,20 @@ def test_a_fresh_interpreter_gets_a_working_torchvision_without_warnings() -> No
     root = Path(_torchvision.__file__).parents[1]
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=root, capture_output=True, text=True)
     assert done.stdout == "works\n", done.stderr
+
+
+@pytest.mark.parametrize("first", ["torchvision", "timm", "torch, torchvision.ops"])
+def test_importing_the_package_is_enough(first: str) -> None:
+    """Whoever imports torchvision after the package gets it, as the module it would be, and no torch before that."""
+    program = (
+        "import sys, reproducible\n"
+        "assert 'torch' not in sys.modules and 'torchvision' not in sys.modules\n"
+        f"import {first}\n"
+        "import torchvision, torchvision.models as models\n"
+        "assert sys.modules['torchvision'] is torchvision and torchvision.models is models\n"
+        "assert torchvision.__spec__.origin.endswith('__init__.py')\n"
+        "print('works')\n"
+    )
+    root = Path(_torchvision.__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True)
+    assert done.stdout == "works\n", done.stderr

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made_up import look, record
 
-from reproducible import records
+from reproducible import criteria, records
 from reproducible.config import to_dict
 from reproducible.report import tables
 from reproducible.studies import running, study
@@ -97,3 +98,34 @@ def test_live_difference_is_compared_at_the_same_step(full: list[dict[str, Any]]
     assert row["agrees"] == "yes"
     far = [record(arm, 0, value) for arm, value in zip(BASELINE.live, (80.0, 60.0), strict=True)]
     assert tables.agreement(BASELINE, full, far).iloc[0]["agrees"] == "no"
+
+
+def test_an_arm_below_the_untouched_network_is_marked(full: list[dict[str, Any]]) -> None:
+    assert arm_row(full, "u512")["gain over untouched"] == "52.0 [50.0, 54.0]"
+    for found in full:
+        if found["arm"] == "u512":
+            found["untouched"] = {"test": {"recall_at_1": 99.0}}
+    assert arm_row(full, "u512")["gain over untouched"] == "-27.0 [-29.0, -25.0], fails here"
+
+
+def test_the_page_states_every_criterion_before_its_verdict(full: list[dict[str, Any]]) -> None:
+    stated, decided = (
+        tables.criteria_on_page("baseline", "real"),
+        tables.claims_on_page("baseline", "real", {"baseline": full}),
+    )
+    assert list(stated["claim"]) == [text.removesuffix(" (context)") for text in decided["claim"]]
+    assert stated["why that much"].str.len().min() > 20
+    d04 = decided[decided["claim"] == "D04"].iloc[0]
+    assert (d04["draws"], d04["verdict"].split(" (")[0]) == ("5 of 5", "contradicted")
+    assert d04["difference"] == pytest.approx(-10.0)
+
+
+def test_criteria_that_were_changed_show_both_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    claims = criteria.load_claims()
+    changed = next(claim for claim in claims.claims if claim.id == "D04")
+    old = {"until": "1 May", "reason": "the margin was too small", "criteria": [dict(changed.criteria[0], margin=0.1)]}
+    others = tuple(replace(c, superseded=(old,)) if c is changed else c for c in claims.claims)
+    monkeypatch.setattr(tables, "load_claims", lambda: replace(claims, claims=others))
+    found = tables.criteria_on_page("baseline", "real").set_index("claim")["margin or threshold"]
+    assert found["D04 (until 1 May: the margin was too small)"] == 0.1
+    assert found["D04"].iloc[0] == 1.1

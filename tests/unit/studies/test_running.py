@@ -11,6 +11,7 @@ import pytest
 
 from reproducible import records
 from reproducible.config import RunConfig, from_dict, to_dict
+from reproducible.resources import UserError
 from reproducible.studies import STUDIES, running
 from reproducible.training import runner
 
@@ -28,11 +29,14 @@ def executed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[RunConfig]
             seen.append(config)
             key = {"study": config.study, "arm": config.arm, "draw": config.data.draw, "seed": config.seed}
             plain = to_dict(replace(config, study="", arm=""), sparse=True)
-            curve = [{"step": 1, "validation": {"map_at_r": 60.0 if config.optimiser.lr == 3e-5 else 40.0}}]
+            curve = [
+                {"step": 1, "loss": 1.5, "validation": {"map_at_r": 60.0 if config.optimiser.lr == 3e-5 else 40.0}}
+            ]
             more = {"profile": profile, "digest": str(len(seen)), "config": plain, "curve": curve}
             yield {**EMPTY, **key, **more}
 
     monkeypatch.setattr(runner, "execute_all", execute_all)
+    monkeypatch.setattr(running, "manifests", lambda: tmp_path)
     return seen
 
 
@@ -86,3 +90,30 @@ def test_trials_that_start_from_a_result_wait_for_it(
     assert len(records.load("baseline_tuning")) == 12
     executed.clear()
     assert list(running.tune(BASELINE)) == []
+
+
+def test_another_precision_is_no_other_run(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
+    """A machine with other units adds what is missing and leaves the records of others as they are."""
+    trials("baseline-0")
+    done = [*running.carry_out(BASELINE, "standard", folder=tmp_path)]
+    other = [{**r, "config": {**r["config"], "precision": "bf16"}} for r in done]
+    records.save("baseline", other, tmp_path)
+    assert list(running.carry_out(BASELINE, "standard", folder=tmp_path)) == []
+
+
+def test_what_a_page_runs_is_not_kept(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
+    trials("baseline-0")
+    assert len(list(running.carry_out(BASELINE, "standard", folder=tmp_path, keep=False))) == 30
+    assert records.load("baseline", tmp_path) == []
+
+
+def test_losses_of_smoke(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"smoke.json: has no losses of study 'baseline'; first: reproducible"):
+        running.smoke_losses("baseline")
+    running.write_smoke_losses([BASELINE])
+    assert running.smoke_losses("baseline") == {arm.name: 1.5 for arm in BASELINE.arms}
+
+
+def test_losses_of_smoke_are_committed_for_every_arm() -> None:
+    for of in STUDIES.values():
+        assert list(running.smoke_losses(of.name)) == [arm.name for arm in of.arms]

@@ -223,6 +223,18 @@ def test_embeddings_that_are_not_finite_name_step_and_arm(make: Make) -> None:
     assert not (run.folder / "checkpoint.pt").exists()
 
 
+def test_weights_that_are_not_finite_replace_no_checkpoint(make: Make) -> None:
+    """The losses until then were finite, and no evaluation is due: only the weights tell."""
+    run = make()
+    run.save([])
+    before = (run.folder / "checkpoint.pt").read_bytes()
+    with torch.no_grad():
+        run.model.learner.weight[0, 0] = float("nan")
+    with pytest.raises(UserError, match=r"tiny/plain draw 0 seed 0: learner.weight is not finite after step 0\."):
+        run.save([])
+    assert (run.folder / "checkpoint.pt").read_bytes() == before
+
+
 def test_full_disk_keeps_the_checkpoint_before(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make("run")
     run.run()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +17,7 @@ import pytest
 import torch
 from tiny_runs import TinyTrunk, spied, tiny_config, without_machine
 
-from reproducible import records
+from reproducible import records, registry, resources
 from reproducible.config import Component, EvaluationConfig, RunConfig, from_dict
 from reproducible.data.splits import split
 from reproducible.data.store import Store
@@ -197,3 +199,29 @@ def test_worker_that_fails_is_reported_and_the_others_records_stay(
         time.sleep(0.1)
     with checkpoint.lock(folder):
         assert records.verify(records.finished(folder.name)) == {}
+
+
+def test_worker_that_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the runs that are not finished and says how to go on."""
+    monkeypatch.setattr(runner.multiprocessing, "get_context", lambda _: FORK)
+    monkeypatch.setattr(runner, "Training", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(UserError, match=r"killed.* not finished: tiny/plain draw 0 seed 0, .*seed 1. The same command"):
+        configs = [tiny_config(), tiny_config(seed=1)]
+        list(execute_all(configs, profile="standard", criteria=CRITERIA, device="cpu", workers=2))
+
+
+def test_damaged_record_in_the_cache(store: Store) -> None:
+    config = tiny_config()
+    path = records.run_folder(run_digest(config, store)) / "record.json"
+    records.write_text(path, '{"study": "ti')
+    with pytest.raises(UserError, match=rf"{path}: damaged .* Delete it"):
+        run(config)
+
+
+def test_weights_are_what_ships(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trunk file that was cut or exchanged is named before a run starts from it."""
+    real = resources.shipped()
+    assert resources.checked_asset("bvlc_googlenet.safetensors").is_file()
+    monkeypatch.setattr(resources, "shipped", lambda: {**real, "bvlc_googlenet.safetensors": "0" * 64})
+    with pytest.raises(UserError, match=rf"bvlc_googlenet.safetensors: wrong checksum. SHA-256 expected {'0' * 64}"):
+        registry.build("backbone", "bvlc_googlenet")
