@@ -180,7 +180,7 @@ def record_verify(name: Annotated[str, typer.Argument(help="A study; empty: all.
     wrong = checked = 0
     for stem in [name] if name else [path.stem for path in sorted((manifests() / "records").glob("*.jsonl"))]:
         for record in records.load(stem):
-            checked += "neighbours" in record["selected"]
+            checked += records.rescorable(record)
             for metric, (stated, found) in records.verify(record).items():
                 wrong += 1
                 typer.echo(

@@ -21,6 +21,7 @@ from typing import Any
 from reproducible.resources import UserError, nearest_name
 
 PRECISIONS = ("fp32", "bf16")
+KEPT = ("neighbours", "matches")
 SPLITS = ("half", "canonical", "staged", "staged_control")
 
 
@@ -90,6 +91,8 @@ class EvaluationConfig:
     seen_every: int = 0
     seen_images: int = 8  # photographs a seen class and part, so that the seen curve stays cheap
     test: bool = True  # False for tuning trials, which never look at the test classes
+    parts: bool = False  # test classes: also recall among images of the same coarse class, and probes of each part
+    keep: str = "neighbours"  # of the selected checkpoint; "matches": only which of them are of the query's class
     window: int = 3  # evaluations that the selection averages over
 
     def __post_init__(self) -> None:
@@ -98,6 +101,7 @@ class EvaluationConfig:
             value = getattr(self, name)
             _require(value >= 0 and value % self.every == 0, self, name, f"a multiple of every = {self.every}")
         _require(self.test or self.test_every == 0, self, "test_every", "0 where test is off")
+        _require(self.keep in KEPT, self, "keep", f"one of {', '.join(KEPT)}")
         _require(self.window >= 1 and self.window % 2 == 1, self, "window", "odd")
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from reproducible.data import archive
 from reproducible.data.glyphs import fonts, render
 from reproducible.data.glyphs import source as renderer
+from reproducible.data.glyphs.plan import glyphs_of
 from reproducible.data.manifest import (
     ArchiveManifest,
     GlyphManifest,
@@ -60,6 +61,7 @@ class Store:
         boxes: (N, 4, 4) float32, x0, y0, x1, y1 in pixel edges of object, base, mark above, mark below; NaN: not there.
         attributes: (N, A) uint8, 0 or 1.
         attribute_names: of the A columns.
+        class_parts: base, mark above and mark below of each class, by id; empty where parts are not known.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Store:
     boxes: np.ndarray | None = None
     attributes: np.ndarray | None = None
     attribute_names: tuple[str, ...] = ()
+    class_parts: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -238,5 +241,6 @@ def _open(manifest: Manifest, rows: tuple[Row, ...], folder: Path) -> Store:
         kinds=tuple(c.kind for c in classes),
         protocols=manifest.protocols,
         attribute_names=render.ATTRIBUTES if "attributes" in arrays else (),
+        class_parts=glyphs_of(manifest.variant) if isinstance(manifest, GlyphManifest) else (),
         **arrays,
     )

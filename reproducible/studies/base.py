@@ -70,8 +70,12 @@ class Study:
         build: parameters to run configuration (without draw, seed and profile).
         defaults: parameters that hold unless something changes them.
         arms, tunings: see there.
-        live: the decisive pair (treatment, control) that profile quick trains on the reader's machine, on draw 0.
+        live: the decisive pair (treatment, control) that profile quick trains on the reader's machine, on draw 0; empty
+            where there is none.
         live_steps: for so many steps, at which the recorded curves have a look at the test classes too.
+        trial_steps: length of the trials.
+        tuned_by: the study whose trials these are; empty: its own.
+        smoke: whether profile smoke runs its arms; False where they differ from another study's in the data alone.
     """
 
     name: str
@@ -80,8 +84,11 @@ class Study:
     defaults: Params
     arms: tuple[Arm, ...]
     tunings: tuple[Tuning, ...]
-    live: tuple[str, str]
+    live: tuple[str, str] | tuple[()]
     live_steps: int = 100
+    trial_steps: int = 150
+    tuned_by: str = ""
+    smoke: bool = True
 
     def arm(self, name: str) -> Arm:
         """The arm of that name.
@@ -97,7 +104,7 @@ class Study:
     @property
     def tuning_records(self) -> str:
         """Name of the file that holds the records of the trials."""
-        return f"{self.name}_tuning"
+        return f"{self.tuned_by or self.name}_tuning"
 
     def params(self, arm: Arm, untuned: bool = False) -> dict[str, Any]:
         """All parameters of an arm, tuned ones included.
@@ -129,7 +136,7 @@ class Study:
         """The runs of a profile, most urgent first: the decisive pair, draw by draw; other arms; the noise floor."""
         arms = [arm for arm in self.arms if arm.tier in tiers]
         if profile == "smoke":
-            return [self.config(arm, 0, profile=profile) for arm in self.arms]
+            return [self.config(arm, 0, profile=profile) for arm in self.arms if self.smoke]
         if profile == "quick":
             return [_shortened(self.config(name, 0), self.live_steps) for name in self.live]
         decisive = [arm for arm in arms if arm.name in self.live]
@@ -152,8 +159,8 @@ class Study:
         made = []
         for number, candidate in enumerate(tuning.candidates):
             config = self.build(params | dict(candidate))
-            evaluation = EvaluationConfig(every=50, test=False)
-            config = replace(config, data=replace(config.data, draw=TUNING_DRAW), evaluation=evaluation, steps=150)
+            data, evaluation = replace(config.data, draw=TUNING_DRAW), EvaluationConfig(every=50, test=False)
+            config = replace(config, data=data, evaluation=evaluation, steps=self.trial_steps)
             made.append(replace(config, study=self.tuning_records, arm=f"{tuning.name}-{number}"))
         return made
 
@@ -170,7 +177,9 @@ class Study:
         names = [f"{tuning}-{number}" for number in range(len(declared.candidates))]
         missing = [name for name in names if name not in scores]
         if missing:
-            raise UserError(f"Trial {missing[0]} has not been run; first: reproducible study tune {self.name}")
+            raise UserError(
+                f"Trial {missing[0]} has not been run; first: reproducible study tune {self.tuned_by or self.name}"
+            )
         return declared.candidates[max(range(len(names)), key=lambda number: scores[names[number]])]
 
 
@@ -182,6 +191,9 @@ def _shortened(config: RunConfig, steps: int) -> RunConfig:
 
 def _smoke(config: RunConfig) -> RunConfig:
     """The same code path in seconds: few classes, few small images, few steps."""
-    data = replace(config.data, limit_classes=6, limit_images=4, input_size=64, classes_per_batch=4, images_per_class=2)
+    size = min(config.data.input_size, 64)
+    data = replace(
+        config.data, limit_classes=6, limit_images=4, input_size=size, classes_per_batch=4, images_per_class=2
+    )
     evaluation = replace(config.evaluation, every=2, test_every=2, seen_every=2, seen_images=4)
     return replace(config, data=data, evaluation=evaluation, steps=4, precision="fp32")

@@ -8,27 +8,35 @@ from reproducible.studies.base import Arm, Params, Study, Tuning
 LACT_RELEASED = 0.014 * 2 / 512  # the released code's factor of |x|^2 at d = 512, as lambda_1 of Eq. 6
 
 
-def build(params: Params) -> RunConfig:
-    """A run of U_d.
+def objective(params: Params) -> tuple[Component, ...]:
+    """The losses of U_d.
 
     Args:
-        params: ``dim``; ``lr``, ``head`` (multiplier), ``decay`` (weight decay); ``gamma``; ``lact`` and ``ntri``
-            (weights of the two parts of Eq. 6, 0: without), ``orthogonal`` (weight of the matrix-product reading),
-            ``released`` (the released code's form of the activation term); ``test_every`` (steps between looks at test
-            and seen classes, 0: none).
+        params: ``gamma``; ``lact`` and ``ntri`` (weights of the two parts of Eq. 6, 0: without), ``orthogonal`` (weight
+            of the matrix-product reading), ``released`` (the released code's form of the activation term).
     """
-    objective = [Component("binomial_deviance", {"gamma": params["gamma"]})]
+    losses = [Component("binomial_deviance", {"gamma": params["gamma"]})]
     if params["lact"]:
         options = {"released": True} if params["released"] else {}
-        objective.append(Component("activation_decay", {"weight": params["lact"], **options}))
+        losses.append(Component("activation_decay", {"weight": params["lact"], **options}))
     if params["ntri"]:
-        objective.append(Component("unit_rows", {"weight": params["ntri"]}))
+        losses.append(Component("unit_rows", {"weight": params["ntri"]}))
     if params["orthogonal"]:
-        objective.append(Component("orthogonality", {"weight": params["orthogonal"]}))
+        losses.append(Component("orthogonality", {"weight": params["orthogonal"]}))
+    return tuple(losses)
+
+
+def build(params: Params) -> RunConfig:
+    """A run of U_d on groceries.
+
+    Args:
+        params: those of :func:`objective`; ``dim``; ``lr``, ``head`` (multiplier), ``decay`` (weight decay);
+            ``test_every`` (steps between looks at test and seen classes, 0: none).
+    """
     return RunConfig(
         data=DataConfig(classes_per_batch=8, images_per_class=3),
         model=Component("unified", {"dim": params["dim"]}),
-        objective=tuple(objective),
+        objective=objective(params),
         optimiser=OptimiserConfig(lr=params["lr"], head_multiplier=params["head"], weight_decay=params["decay"]),
         evaluation=EvaluationConfig(every=50, test_every=params["test_every"], seen_every=params["test_every"]),
         steps=400,

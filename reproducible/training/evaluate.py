@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,10 @@ from reproducible.config import RunConfig
 from reproducible.data.store import Store
 from reproducible.data.transforms import center_boxes, crop_resize
 from reproducible.evaluation import RetrievalResult, nearest, needed_k, retrieval_metrics
+from reproducible.evaluation.probes import part_probes
 from reproducible.progress import progress
 from reproducible.records import encode_hits, summarise
+from reproducible.resources import UserError
 
 RECALLS = (1, 2, 4, 8)
 _BATCH = 64
@@ -22,11 +24,19 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one look at one role gives: the metrics and the neighbours they are computed from."""
+    """What one look at one role gives.
+
+    Attributes:
+        result: the metrics, and which neighbours are relevant.
+        neighbours: (Q, k) ids that the metrics are computed from.
+        within: (Q,) whether the first neighbour among images of the query's coarse class is of its class, where asked.
+        probes: accuracy of the probes of each part, where asked.
+    """
 
     result: RetrievalResult
     neighbours: np.ndarray
-    relevant: np.ndarray
+    within: np.ndarray | None = None
+    probes: dict[str, float] = field(default_factory=dict)
 
 
 @torch.no_grad()
@@ -68,6 +78,7 @@ def evaluate(
     sets: tuple[np.ndarray, np.ndarray],
     config: RunConfig,
     feature: str | None = None,
+    parts: bool = False,
 ) -> Evaluation:
     """Retrieval of queries against a gallery; where both are the same images, each query is left out of its own.
 
@@ -75,7 +86,15 @@ def evaluate(
         model, images, config, feature: as in :func:`embed`.
         store: labels of the images.
         sets: indices of the queries and of the gallery.
+        parts: also look within coarse classes, and at each part of the queries with probes.
+
+    Raises:
+        UserError: if parts are asked for and the store does not know them.
     """
+    if parts and not store.class_parts:
+        raise UserError(
+            f"Data set {store.name!r} does not know the parts of its classes; set evaluation.parts to false."
+        )
     queries, gallery = sets
     same = np.array_equal(queries, gallery)
     rows = embed(model, images, queries if same else np.concatenate(sets), config, feature)
@@ -85,10 +104,32 @@ def evaluate(
     ids, _ = nearest(rows[: len(queries)], rows if same else rows[len(queries) :], k, own=own)
     recalls = tuple(r for r in RECALLS if r <= ids.shape[1])
     result = retrieval_metrics(ids, query_labels, gallery_labels, ks=recalls, own_in_gallery=same)
-    return Evaluation(result, ids, result.relevant)
+    if not parts:
+        return Evaluation(result, ids)
+    coarse = store.coarse[queries], store.coarse[gallery]
+    within = _first_within(rows[: len(queries)], rows if same else rows[len(queries) :], coarse, same)
+    probes = part_probes(rows[: len(queries)].cpu().numpy(), [store.class_parts[label] for label in query_labels])
+    return Evaluation(result, ids, gallery_labels[within] == query_labels, probes)
+
+
+def _first_within(queries: Tensor, gallery: Tensor, coarse: tuple[np.ndarray, np.ndarray], same: bool) -> np.ndarray:
+    """(Q,) gallery place of the nearest image of each query's own coarse class."""
+    found = np.empty(len(queries), np.int64)
+    for group in np.unique(coarse[0]):
+        asked, there = (np.flatnonzero(side == group) for side in coarse)
+        ids, _ = nearest(queries[asked], gallery[there], 1, own=np.arange(len(asked)) if same else None)
+        found[asked] = there[ids[:, 0]]
+    return found
 
 
 def describe(evaluation: Evaluation, with_hits: bool = False) -> dict[str, Any]:
     """What a record keeps of a look: the metrics in per cent and, packed, which queries found their class first."""
-    packed = {"hits": encode_hits(evaluation.result.hit_at_1)} if with_hits else {}
-    return {**summarise(evaluation.result), **packed}
+    found: dict[str, Any] = summarise(evaluation.result)
+    found |= {name: round(100 * value, 4) for name, value in evaluation.probes.items()}
+    if evaluation.within is not None:
+        found["recall_at_1_within"] = round(100 * float(evaluation.within.mean()), 4)
+    if with_hits:
+        found["hits"] = encode_hits(evaluation.result.hit_at_1)
+        if evaluation.within is not None:
+            found["hits_within"] = encode_hits(evaluation.within)
+    return found

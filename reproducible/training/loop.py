@@ -15,14 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reproducible.config import RunConfig
+from reproducible.config import KEPT, RunConfig
 from reproducible.data.sampler import PKSampler
 from reproducible.data.store import Store
 from reproducible.data.transforms import crop_resize, random_boxes, random_flips
 from reproducible.losses.objective import build_objective
 from reproducible.models import build_model
 from reproducible.progress import progress
-from reproducible.records import encode_neighbours
+from reproducible.records import encode_matches, encode_neighbours
 from reproducible.resources import UserError
 from reproducible.training import checkpoint
 from reproducible.training.evaluate import Evaluation, describe, evaluate
@@ -155,16 +155,21 @@ class Training:
 
     def evaluate(self, role: str) -> Evaluation:
         """Look at one role with the current weights."""
+        parts = role == "test" and self.config.evaluation.parts
         try:
-            return evaluate(self.model, self.images, self.store, self.sets.evaluation[role], self.config)
+            return evaluate(self.model, self.images, self.store, self.sets.evaluation[role], self.config, parts=parts)
         except ValueError as error:  # embeddings that are not finite
             raise self.not_finite(f"{role} cannot be evaluated at step {self.step} ({error})") from error
 
     def look_at_test(self) -> dict[str, Any]:
-        """The test classes' part of a point: metrics, and the neighbours they come from."""
+        """The test classes' part of a point: metrics, and the neighbours they come from, or which of them match."""
         found = self.evaluate("test")
-        neighbours = encode_neighbours(found.neighbours, found.relevant)
-        return {"test": describe(found, with_hits=True), "neighbours": neighbours}
+        relevant = found.result.relevant
+        if self.config.evaluation.keep == "matches":
+            kept = {"matches": encode_matches(found.result.matches, relevant)}
+        else:
+            kept = {"neighbours": encode_neighbours(found.neighbours, relevant)}
+        return {"test": describe(found, with_hits=True), **kept}
 
     def finish(self) -> dict[str, Any]:
         """Select a checkpoint on the validation classes; look at the test classes there and at the last step."""
@@ -175,11 +180,12 @@ class Training:
                 if "test" not in point:
                     self.model.load_state_dict(checkpoint.load(self.weights_file(point["step"]), self.device))
                     point |= self.look_at_test()
-        kept = ("step", "test", "neighbours")
+        kept = ("step", "test", *KEPT)
         selected = {"not_converged": chosen is final, **{key: chosen[key] for key in kept if key in chosen}}
         last = {key: final[key] for key in kept[:2] if key in final}
         for point in self.curve:
-            point.pop("neighbours", None)
+            for name in KEPT:
+                point.pop(name, None)
         return {"curve": self.curve, "selected": selected, "last": last, "seconds": self.seconds}
 
     def weights_file(self, step: int) -> Path:

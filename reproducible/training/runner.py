@@ -106,7 +106,8 @@ def untouched(config: RunConfig, store: Store, device: torch.device) -> dict[str
     Computed once for a class draw and input, whatever the arm.
     """
     plain = RunConfig(data=config.data, backbone=config.backbone, precision=config.precision, seed=0)
-    plain = replace(plain, evaluation=replace(plain.evaluation, seen_images=config.evaluation.seen_images))
+    looks = replace(plain.evaluation, seen_images=config.evaluation.seen_images, parts=config.evaluation.parts)
+    plain = replace(plain, evaluation=looks)
     plain = replace(plain, model=Component("unified"))
     path = cache_dir() / "untouched" / f"{run_digest(plain, store)}.json"
     known = read_json(path) if path.is_file() else {}
@@ -121,7 +122,8 @@ def untouched(config: RunConfig, store: Store, device: torch.device) -> dict[str
         images = torch.from_numpy(store.images)
         images = images if device.type == "cpu" else images.to(device)
         for role in missing:
-            found = evaluate(model, images, store, sets[role], plain, feature="conv")
+            parts = role == "test" and plain.evaluation.parts
+            found = evaluate(model, images, store, sets[role], plain, feature="conv", parts=parts)
             known[role] = describe(found, with_hits=role == "test")
         write_text(path, json.dumps(known))
     return {role: known[role] for role in sets if role in known and (config.evaluation.test or role == "validation")}

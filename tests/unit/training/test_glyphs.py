@@ -58,7 +58,7 @@ def test_query_is_left_out_of_its_own_gallery(glyphs: Store) -> None:
     labels = glyphs.labels[sets[0]]
     hits = labels[cosines.argmax(1)] == labels
     assert found.result.recall[1] == pytest.approx(hits.mean())
-    assert found.relevant.tolist() == [2] * 60
+    assert found.result.relevant.tolist() == [2] * 60
     assert not (found.neighbours == np.arange(60)[:, None]).any()
 
 
