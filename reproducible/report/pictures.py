@@ -38,15 +38,25 @@ def contact_rows(store: Store, roles: Mapping[int, str], parts: Mapping[str, int
     axes = figure.add_axes((names, 0, 1 - names, height / (height + top)))
     axes.imshow(sheet)
     axes.axis("off")
+    unit = store.images.shape[1] / 160
     for row, c in enumerate(classes):
         y = row * cell + cell / 2
         name = store.class_names[c]
-        axes.text(-30, y - 20, name if len(name) < 26 else f"{name[:24]}…", ha="right", va="center", fontsize=7.5)
-        axes.text(-30, y + 40, f"{c}, {roles[c]}", ha="right", va="center", fontsize=7, color="#555555")
-        axes.plot([-14, -14], [y - 60, y + 60], color=ROLE_COLOURS[roles[c]], linewidth=4, clip_on=False)
+        axes.text(
+            -30 * unit,
+            y - 20 * unit,
+            name if len(name) < 26 else f"{name[:24]}…",
+            ha="right",
+            va="center",
+            fontsize=7.5,
+        )
+        axes.text(-30 * unit, y + 40 * unit, f"{c}, {roles[c]}", ha="right", va="center", fontsize=7, color="#555555")
+        axes.plot(
+            [-14 * unit] * 2, [y - 60 * unit, y + 60 * unit], color=ROLE_COLOURS[roles[c]], linewidth=4, clip_on=False
+        )
     left = 0
     for part, each in parts.items():
-        axes.text(left * cell, -14, part, ha="left", va="bottom", fontsize=7.5, color="#555555")
+        axes.text(left * cell, -14 * unit, part, ha="left", va="bottom", fontsize=7.5, color="#555555")
         left += each
     axes.set(xlim=(0, sheet.shape[1]), ylim=(sheet.shape[0], 0))
     return figure

@@ -3,15 +3,18 @@ results; what has not been run says so."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
 from reproducible.claims import verdict_table
 from reproducible.contrasts import by_run, describe, fails_here, look
 from reproducible.criteria import load_claims
-from reproducible.evaluation import prediction_interval, t_interval
+from reproducible.evaluation import detectable_difference, prediction_interval, t_interval
 from reproducible.studies import Arm, Study
 from reproducible.types import RunRecord
 
@@ -51,6 +54,66 @@ def values_of(
         if seed == draw and point is not None:
             found[draw] = point["test"][metric]
     return found
+
+
+def difference(
+    records: Sequence[RunRecord], treatment: str, control: str, metric: str = "recall_at_1", at: str = "selected"
+) -> list[float]:
+    """Treatment minus control on each class draw that both arms ran, in points.
+
+    Args:
+        records: of one study.
+        treatment, control: arms; ``untouched`` as control is the untouched network of the treatment's own runs.
+        metric: name as in the records, on the test classes.
+        at: checkpoint of both.
+    """
+    ours = values_of(records, treatment, at, metric)
+    own = control == "untouched"
+    theirs = values_of(records, treatment if own else control, "untouched" if own else at, metric)
+    return [ours[draw] - theirs[draw] for draw in ours if draw in theirs]
+
+
+class Noise(NamedTuple):
+    """What an arm shows against itself, in points of Recall@1 on unseen classes.
+
+    Attributes:
+        draws: Recall@1 by class draw, one seed each.
+        seeds: Recall@1 by seed, all on draw 0.
+        detectable: smallest true difference that a paired t test at level .05 finds with power .8: index the number of
+            pairs, a column a kind of pair.
+    """
+
+    draws: dict[int, float]
+    seeds: dict[int, float]
+    detectable: pd.DataFrame
+
+
+def noise(records: Sequence[RunRecord], arm: Arm, other: str) -> Noise | None:
+    """The noise floor of an arm; None where some of its runs are missing.
+
+    Args:
+        records: of one study.
+        arm: with further seeds.
+        other: arm whose differences from it show what pairing leaves.
+    """
+    runs = by_run(records, arm.name)
+    if len(runs) < arm.draws + arm.extra_seeds:
+        return None
+    draws = values_of(records, arm.name)
+    seeds = {s: r["selected"]["test"]["recall_at_1"] for (draw, s), r in sorted(runs.items()) if draw == 0}
+    spreads = {"different draws": math.sqrt(2) * deviation(draws.values())}
+    gaps = difference(records, other, arm.name)
+    if len(gaps) == arm.draws:
+        spreads["same draws, as measured"] = deviation(gaps)
+    spreads["training noise alone"] = math.sqrt(2) * deviation(seeds.values())
+    pairs = (2, 3, 5, 10, 20)
+    columns = {name: [detectable_difference(s, n) for n in pairs] for name, s in spreads.items()}
+    return Noise(draws, seeds, pd.DataFrame(columns, index=pd.Index(pairs, name="pairs")))
+
+
+def deviation(values: Iterable[float]) -> float:
+    """Standard deviation of a sample."""
+    return float(np.std(list(values), ddof=1))
 
 
 def values_at(records: Sequence[RunRecord], arm: str, step: int, metric: str = "recall_at_1") -> dict[int, float]:

@@ -74,7 +74,7 @@ class Study:
             where there is none.
         live_steps: for so many steps, at which the recorded curves have a look at the test classes too.
         trial_steps: length of the trials.
-        tuned_by: the study whose trials these are; empty: its own.
+        tuned_by: the study whose tunings its arms take; None: its own.
         smoke: whether profile smoke runs its arms; False where they differ from another study's in the data alone.
     """
 
@@ -87,7 +87,7 @@ class Study:
     live: tuple[str, str] | tuple[()]
     live_steps: int = 100
     trial_steps: int = 150
-    tuned_by: str = ""
+    tuned_by: Study | None = None
     smoke: bool = True
 
     def arm(self, name: str) -> Arm:
@@ -104,7 +104,11 @@ class Study:
     @property
     def tuning_records(self) -> str:
         """Name of the file that holds the records of the trials."""
-        return f"{self.tuned_by or self.name}_tuning"
+        return f"{(self.tuned_by or self).name}_tuning"
+
+    def tuning(self, name: str) -> Tuning:
+        """The tuning of that name, the study's own or of the study that tunes for it."""
+        return next(tuning for tuning in (self.tuned_by or self).tunings if tuning.name == name)
 
     def params(self, arm: Arm, untuned: bool = False) -> dict[str, Any]:
         """All parameters of an arm, tuned ones included.
@@ -119,7 +123,7 @@ class Study:
         resolved = dict(self.defaults)
         own = dict(arm.params)
         for name in arm.tuned:
-            tuning = next(t for t in self.tunings if t.name == name)
+            tuning = self.tuning(name)
             best = tuning.candidates[0] if untuned else self.best(name)
             (own if tuning.arm == arm.name else resolved).update(best)
         return resolved | own
@@ -170,16 +174,14 @@ class Study:
         Raises:
             UserError: if its trials are not all in the records.
         """
-        declared = next(t for t in self.tunings if t.name == tuning)
+        declared = self.tuning(tuning)
         scores = {
             r["arm"]: max(p["validation"]["map_at_r"] for p in r["curve"]) for r in records.load(self.tuning_records)
         }
         names = [f"{tuning}-{number}" for number in range(len(declared.candidates))]
         missing = [name for name in names if name not in scores]
         if missing:
-            raise UserError(
-                f"Trial {missing[0]} has not been run; first: reproducible study tune {self.tuned_by or self.name}"
-            )
+            raise UserError(f"Trial {missing[0]} has not been run; first: reproducible study tune {self.name}")
         return declared.candidates[max(range(len(names)), key=lambda number: scores[names[number]])]
 
 

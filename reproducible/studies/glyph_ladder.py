@@ -26,8 +26,8 @@ STUDY = Study(
         *(glyph_baseline.arm(data, f"U512, {title}", {"data": data}) for data, title in LADDER.items()),
         glyph_baseline.arm("glyphs-instance", "U512, glyphs-instance", {"data": "glyphs-instance", "parts": False}),
     ),
-    tunings=glyph_baseline.STUDY.tunings,
-    tuned_by="glyph_baseline",
+    tunings=(),
+    tuned_by=glyph_baseline.STUDY,
     live=(),
     smoke=False,
 )

@@ -25,7 +25,8 @@ def default_workers() -> int:
 
 
 def tune(study: Study, *, device: str = "auto", workers: int = 1, folder: Path | None = None) -> Iterator[RunRecord]:
-    """Run the trials of a study: those of the baseline, which come first in its list, then all that start from them.
+    """Run the trials of a study, or of the study that tunes for it: those of the baseline, which come first in its
+    list, then all that start from them.
 
     Args:
         study: whose trials.
@@ -35,6 +36,7 @@ def tune(study: Study, *, device: str = "auto", workers: int = 1, folder: Path |
     Yields:
         Each record as it is finished and written.
     """
+    study = study.tuned_by or study
     first, *others = study.tunings
     for stage in ([first], others):
         configs = [config for tuning in stage for config in study.trials(tuning)]
@@ -107,7 +109,9 @@ def smoke_losses(study: str) -> dict[str, float]:
 def write_smoke_losses(studies: Iterable[Study]) -> Path:
     """Run profile smoke of these studies on the CPU and write down the loss of each arm."""
     found = {
-        one.name: {r["arm"]: r["curve"][-1]["loss"] for r in carry_out(one, "smoke", device="cpu")} for one in studies
+        one.name: {r["arm"]: r["curve"][-1]["loss"] for r in carry_out(one, "smoke", device="cpu")}
+        for one in studies
+        if one.smoke
     }
     records.write_text(manifests() / SMOKE, json.dumps(found, indent=1) + "\n")
     return manifests() / SMOKE

@@ -61,6 +61,24 @@ def test_neighbours_round_trip(data: st.DataObject) -> None:
         assert not row[count:].any()
 
 
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_matches_round_trip(data: st.DataObject) -> None:
+    """What is read comes back: the first R, or eight, of each query."""
+    queries, columns = data.draw(st.integers(1, 20)), data.draw(st.integers(8, 30))
+    relevant = np.array(data.draw(st.lists(st.integers(0, columns), min_size=queries, max_size=queries)))
+    matches = np.random.default_rng(data.draw(st.integers(0, 99))).random((queries, columns)) < 0.4
+    found = records.decode_matches(records.encode_matches(matches, relevant), relevant, columns)
+    read = np.arange(columns) < np.maximum(relevant, 8)[:, None]
+    np.testing.assert_array_equal(found, matches & read)
+
+
+def test_matches_of_another_record_are_noticed() -> None:
+    packed = records.encode_matches(np.ones((3, 9), bool), np.array([9, 9, 9]))
+    with pytest.raises(UserError, match=r"hold 32 bits, 36 are needed"):
+        records.decode_matches(packed, np.array([9, 9, 18]), 18)
+
+
 def test_neighbours_of_another_record_are_noticed() -> None:
     ids = np.arange(20)[None, :].repeat(3, 0)
     packed = records.encode_neighbours(ids, np.array([9, 9, 9]))

@@ -11,7 +11,6 @@ from reproducible import records
 from reproducible.studies import STUDIES
 from reproducible.studies.base import TUNING_DRAW
 
-BASELINE = STUDIES["baseline"]
 EMPTY: dict[str, Any] = {key: {} for key in records.KEYS}
 
 
@@ -37,8 +36,9 @@ def trials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     monkeypatch.setattr(records, "manifests", lambda: tmp_path)
 
     def commit(*winners: str, without: str = "") -> None:
-        names = [f"{t.name}-{i}" for t in BASELINE.tunings for i in range(len(t.candidates))]
-        made = [trial(name, 60.0 if name in winners else 40.0) for name in names if name != without]
-        records.save("baseline_tuning", made)
+        for of in STUDIES.values():
+            names = [f"{t.name}-{i}" for t in of.tunings for i in range(len(t.candidates))]
+            made = [trial(name, 60.0 if name in winners else 40.0) for name in names if name != without]
+            records.save(of.tuning_records, made) if made else None
 
     return commit

@@ -11,10 +11,11 @@ from few_glyphs import MINI, write_variants
 from tiny_runs import tiny_config
 
 from reproducible import records, registry
-from reproducible.config import DataConfig
+from reproducible.config import DataConfig, EvaluationConfig
 from reproducible.data.manifest import load_manifest
 from reproducible.data.splits import split
 from reproducible.data.store import Store, prepare
+from reproducible.resources import UserError
 from reproducible.training import runner
 from reproducible.training.evaluate import embed, evaluate
 from reproducible.training.sets import build_sets
@@ -67,3 +68,54 @@ def test_training_images_are_not_doubled(glyphs: Store) -> None:
     drawn = split("glyphs", "half")
     assert sets.train.tolist() == np.flatnonzero(np.isin(glyphs.labels, drawn.train)).tolist()
     assert [len(q) for q, _ in sets.evaluation.values()] == [150, 300, 200]  # two of each seen class
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_record_of_parts_and_matches(glyphs: Store, monkeypatch: pytest.MonkeyPatch, changed: bool) -> None:
+    """Matches give the same metrics as neighbours do, in less space, and a change is found."""
+    monkeypatch.setattr(runner, "open_store", lambda _: glyphs)
+    looks = EvaluationConfig(every=2, test_every=2)
+    made = []
+    for kept in (looks, replace(looks, keep="matches", parts=True)):
+        config = tiny_config(data=replace(GLYPHS, limit_classes=20), evaluation=kept, steps=4)
+        made.append(runner.execute(config, profile="standard", criteria="c" * 64, device="cpu"))
+    whole, small = made
+    common = whole["selected"]["test"].keys()
+    assert {name: small["selected"]["test"][name] for name in common} == whole["selected"]["test"]
+    assert len(small["selected"]["matches"]) < len(whole["selected"]["neighbours"]) / 2
+    assert "neighbours" not in small["selected"]
+    new = {"recall_at_1_within", "hits_within", "probe_base", "probe_above", "probe_below"}
+    assert small["selected"]["test"].keys() - common == new
+    assert small["untouched"]["test"].keys() >= new
+    assert not small["selected"]["test"].keys() & {"matches"}
+    assert records.verify(small) == {}
+    if changed:
+        small["selected"]["test"]["map_at_r"] += 0.01
+        small["selected"]["test"]["recall_at_1_within"] -= 0.01
+        assert set(records.verify(small)) == {"map_at_r", "recall_at_1_within"}
+
+
+def test_recall_within_the_base(glyphs: Store) -> None:
+    """Against cosines in a loop over queries, other bases forbidden."""
+    config = tiny_config(data=replace(GLYPHS, limit_classes=20))
+    model = registry.build("model", "unified", registry.build("backbone", "tiny"), dim=6)
+    sets = build_sets(config, glyphs).evaluation["test"]
+    images = torch.from_numpy(glyphs.images)
+    found = evaluate(model, images, glyphs, sets, config, parts=True)
+    rows = embed(model, images, sets[0], config).double().numpy()
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    names = [glyphs.class_names[c] for c in glyphs.labels[sets[0]]]
+    for i, name in enumerate(names):
+        sisters = [j for j, other in enumerate(names) if j != i and other[0] == name[0]]
+        best = max(sisters, key=lambda j: rows[i] @ rows[j])
+        assert found.within[i] == (names[best] == name)
+    assert 0 < found.within.mean() < 1
+
+
+def test_parts_of_a_store_that_does_not_know_them(glyphs: Store) -> None:
+    config = tiny_config(data=GLYPHS)
+    model = registry.build("model", "unified", registry.build("backbone", "tiny"), dim=6)
+    photographs = replace(glyphs, class_parts=())
+    sets = build_sets(config, photographs).evaluation["test"]
+    with pytest.raises(UserError, match=r"does not know the parts of its classes; set evaluation\.parts to false"):
+        evaluate(model, torch.from_numpy(glyphs.images), photographs, sets, config, parts=True)

@@ -130,7 +130,7 @@ def test_shipped_variants() -> None:
     assert all(len(f) == 64 and int(f, 16) for f in fingerprints)
     assert len(set(fingerprints)) == len(names)
     manifest = load_manifest("glyphs")
-    assert manifest.counts == {"image": 16000} and manifest.side == 64
+    assert manifest.counts == {"image": 12000} and manifest.side == 64
 
 
 def test_pixels_change_with_the_version_only() -> None:
