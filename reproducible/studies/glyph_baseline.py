@@ -21,8 +21,8 @@ def build(params: Params) -> RunConfig:
     """A run of U_d on glyphs.
 
     Args:
-        params: as of :func:`reproducible.studies.baseline.build`; ``dim`` is the document's; ``data`` and ``split``;
-            ``parts`` (measure them on the test classes); ``batch_statistics`` of the compact backbone.
+        params: as of :func:`reproducible.studies.baseline.build`; ``dim`` is the document's; ``data``, ``split`` and
+            ``steps``; ``parts`` (measure them on the test classes); ``batch_statistics`` of the compact backbone.
     """
     return RunConfig(
         data=DataConfig(
@@ -44,7 +44,7 @@ def build(params: Params) -> RunConfig:
             parts=params["parts"],
             keep="matches",
         ),
-        steps=300,
+        steps=params["steps"],
     )
 
 
@@ -79,13 +79,29 @@ def _parts() -> tuple[Arm, ...]:
     )
 
 
+def _long() -> tuple[Arm, ...]:
+    """The pair of claim D04, three times as long: does it hold where curves are flat?"""
+    more = {"steps": 900, "test_every": 300}
+    return (
+        Arm("u512-long", "U512, 900 steps", more, BASE, draws=3, minutes=3.5),
+        Arm(
+            "u512-lact-printed-long",
+            "U512 + L_act, printed, 900 steps",
+            baseline.PRINTED | more,
+            BASE,
+            draws=3,
+            minutes=3.5,
+        ),
+    )
+
+
 STUDY = Study(
     name="glyph_baseline",
     title="The unified baseline on glyphs",
     build=build,
     defaults={
         **baseline.DEFAULTS,
-        **{"data": "glyphs", "split": "half", "parts": True, "lr": 1e-3, "batch_statistics": True},
+        **{"data": "glyphs", "split": "half", "parts": True, "steps": 300, "lr": 1e-3, "batch_statistics": True},
     },
     arms=(
         Arm("u512", "U512", baseline.CURVES, BASE, draws=10, extra_seeds=5, minutes=1.3),
@@ -99,9 +115,10 @@ STUDY = Study(
         ),
         Arm("u512-lact-tuned", "U512 + L_act, tuned", baseline.ROWS | baseline.CURVES, DECAYED, draws=10, minutes=1.3),
         *_dimensions(),
-        arm("u512-staged", "U512, staged", {"split": "staged"}, draws=10),
-        arm("u512-staged-control", "U512, control of staged", {"split": "staged_control"}, draws=10),
+        arm("u512-staged", "U512, staged", {"split": "staged"}),
+        arm("u512-staged-control", "U512, control of staged", {"split": "staged_control"}),
         *_parts(),
+        *_long(),
     ),
     tunings=(
         Tuning(
