@@ -51,7 +51,7 @@ def values_of(
     found = {}
     for (draw, seed), record in sorted(by_run(records, arm).items()):
         point = record["untouched"] if at == "untouched" else look(record, at, "test", metric)
-        if seed == draw and point is not None:
+        if seed == draw and point is not None and metric in point["test"]:
             found[draw] = point["test"][metric]
     return found
 
