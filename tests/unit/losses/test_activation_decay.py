@@ -43,7 +43,7 @@ def literal_activation(learners: tuple[Tensor, ...]) -> float:
 
 def literal_trace(weight: Tensor, product: str) -> float:
     """tr[(w w^T - I) (x) (w w^T - I)] with the Hadamard or the matrix product, element by element."""
-    rows = len(weight)
+    weight, rows = weight.detach(), len(weight)
     gap = [
         [sum(float(a) * float(b) for a, b in zip(weight[r], weight[s], strict=True)) - (r == s) for s in range(rows)]
         for r in range(rows)
