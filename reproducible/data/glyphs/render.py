@@ -1,11 +1,11 @@
 """One image of a glyph with its masks, boxes and attributes.
 
 Everything random comes from streams named after (seed, base, above, below, index) and the stage, so that any image can
-be rendered alone, and two levels of difficulty that differ in clutter alone show the same glyph in the same pose, font
-and colours. Pixels are computed in whole numbers and by Pillow: no product of matrices, no sine of an array, whose last
-bit may differ from processor to processor. The stages: shape (font, composition of the parts), pose (scale by the em,
-since a scale by height would give marks away), ground, clutter on the ground, colour, something in front, blur and
-noise. Explained on page: glyphs.
+be rendered alone, and two levels of difficulty that differ in clutter alone show the same glyph in the same pose and
+font, and in the same colour but where the clutter leaves it too little contrast. Pixels are computed in whole numbers
+and by Pillow: no product of matrices, no sine of an array, whose last bit may differ from processor to processor. The
+stages: shape (font, composition of the parts), pose (scale by the em, since a scale by height would give marks away),
+ground, clutter on the ground, colour, something in front, blur and noise. Explained on page: glyphs.
 """
 
 from __future__ import annotations
