@@ -67,7 +67,7 @@ def googlenet(pretrained: bool = True, weights: str = "", batch_statistics: bool
         batch_statistics: normalise a training batch by its own mean and variance, and keep moving averages of them.
     """
     half = (0.5, 0.5, 0.5)  # the weights come from a network that was trained on -1 to 1
-    wiring = {"aux_logits": False, "transform_input": False, "init_weights": not (pretrained or weights)}
+    wiring = {"aux_logits": False, "transform_input": False, "init_weights": False}  # torch's own initial values
     return _torchvision("googlenet", pretrained, weights, batch_statistics, (half, half), **wiring)
 
 

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from reproducible.config import KEPT, RunConfig
+from reproducible.data.augmentation import training_boxes
 from reproducible.data.sampler import PKSampler
 from reproducible.data.store import Store
-from reproducible.data.transforms import crop_resize, random_boxes, random_flips
+from reproducible.data.transforms import crop_resize, random_flips
 from reproducible.losses.objective import build_objective
 from reproducible.models import build_model
 from reproducible.progress import progress
@@ -72,10 +73,11 @@ class Training:
         data = self.config.data
         indices = torch.from_numpy(self.sets.train[self.sampler.indices(generator(self.config.seed, "order", step))])
         chance = generator(self.config.seed, "augmentation", step)
-        boxes = random_boxes(len(indices), self.images.shape[1], data.crop, chance)
+        aspects = None if self.store.aspects is None else torch.from_numpy(self.store.aspects)[indices]
+        boxes = training_boxes(data, len(indices), self.images.shape[1], aspects, chance)
         flip = random_flips(len(indices), chance) if data.flip else None
         stored = self.images[indices.to(self.images.device)]
-        images = crop_resize(stored, boxes, data.input_size, flip)
+        images = crop_resize(stored, boxes, data.input_size, flip, black_outside=data.augmentation != "window")
         labels = torch.from_numpy(self.store.labels)[indices].to(self.device)
         return Batch(images, labels)
 
