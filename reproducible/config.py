@@ -124,6 +124,8 @@ class RunConfig:
     steps: int = 400
     seed: int = 0
     precision: str = "fp32"
+    compiled: bool = False  # the model through torch.compile: minutes at the start, then faster steps on a GPU
+    deterministic: bool = False  # only algorithms that add in a fixed order: on a GPU, slower and the same every time
 
     def __post_init__(self) -> None:
         _require(self.steps >= 1, self, "steps", "at least 1")

@@ -126,15 +126,29 @@ def _torchvision(
     published = get_model_weights(name)["IMAGENET1K_V1"]
     network = get_model(name, weights=None, **wiring)
     network.fc = nn.Identity()
-    file = published.url.rpartition("/")[2]
-    digits = re.search(r"-([0-9a-f]{8,})\.", file)[1]  # torchvision names files after the beginning of their SHA-256
-    source = _source(weights, Source(file, published.url, digits).path if pretrained else None)
+    source = _source(weights, _torchvision_source(name).path if pretrained else None)
     if source:
         _load(network, read_tensors(source), source)
     mean, std = normalisation or (published.transforms().mean, published.transforms().std)
     trunk = Published(network, name, mean, std, batch_statistics)
     trunk.source = source
     return trunk
+
+
+def _torchvision_source(name: str) -> Source:
+    from torchvision.models import get_model_weights
+
+    url = get_model_weights(name)["IMAGENET1K_V1"].url
+    file = url.rpartition("/")[2]
+    digits = re.search(r"-([0-9a-f]{8,})\.", file)[1]  # torchvision names files after the beginning of their SHA-256
+    return Source(file, url, digits)
+
+
+def weights_found() -> dict[str, Path | None]:
+    """The file of pretrained weights of each named network here; None: it would be downloaded, or installed."""
+    found = {name: _torchvision_source(name).at_hand() for name in ("googlenet", "resnet50", "resnet101")}
+    installed = importlib.util.find_spec(_LITE0) is not None
+    return found | {"efficientnet_lite0": _lite0_file() if installed else None}
 
 
 def _timm(architecture: str, published: Any, weights: str, batch_statistics: bool) -> Published:

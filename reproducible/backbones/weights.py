@@ -46,11 +46,15 @@ class Source:
         Raises:
             UserError: if it cannot be downloaded, saying what to put where; if its SHA-256 is another.
         """
-        found = _at_hand(self.file)
+        found = self.at_hand()
         if found is None:
             return self._download()
         self._check(found)
         return found
+
+    def at_hand(self) -> Path | None:
+        """The file if it is here already, unchecked."""
+        return _at_hand(self.file)
 
     def _download(self) -> Path:
         target = _kept() / self.file

@@ -26,6 +26,7 @@ from reproducible.progress import progress
 from reproducible.records import encode_matches, encode_neighbours
 from reproducible.resources import UserError
 from reproducible.training import checkpoint
+from reproducible.training.devices import arithmetic
 from reproducible.training.evaluate import Evaluation, describe, evaluate
 from reproducible.training.optim import build_optimiser, build_schedule
 from reproducible.training.seeding import generator, initialise
@@ -61,6 +62,7 @@ class Training:
         self.model = build_model(config)
         initialise(self.model, config.seed)
         self.model.to(device, memory_format=torch.channels_last).train()
+        self.forward = torch.compile(self.model) if config.compiled else self.model
         self.objective = build_objective(config.objective).to(device)
         self.optimiser = build_optimiser(self.model, self.objective, config.optimiser)
         self.schedule = build_schedule(self.optimiser, config.optimiser)
@@ -84,7 +86,7 @@ class Training:
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Named losses of a batch; the trunk in the precision of the configuration, everything behind it in fp32."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            output = self.model(batch.images)
+            output = self.forward(batch.images)
         return self.objective(output, batch)
 
     def run(self) -> dict[str, Any]:
@@ -96,6 +98,10 @@ class Training:
         Raises:
             UserError: if a loss or a weight is not finite; names step and arm, and keeps the last good checkpoint.
         """
+        with arithmetic(self.config.deterministic):
+            return self._train()
+
+    def _train(self) -> dict[str, Any]:
         since = self.resume()  # losses since the last evaluation
         waiting: list[dict[str, Tensor]] = []  # losses since the last look
         saved = started = time.monotonic()
