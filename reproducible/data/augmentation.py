@@ -20,7 +20,7 @@ sgml           random window of 0.9 to 1.0 of both sides, squashed to 224   squa
 Half of the training images are mirrored where ``data.flip`` says so, in all of them; VEM does not say whether it does.
 The box crop of SGML belongs to the store: there the image is the box. DIABLO's code scales with a Lanczos filter; here
 all is bilinear, and a store whose side is less than 256 has lost detail: ``tests/unit/data/test_augmentation.py``
-measures both. Explained on page: notation.
+measures both. Explained on page: protocol.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 A component gets the same images, initial values and labels on both sides; compared are what it puts out and the
 gradient of it, as the norm of the difference over the norm. ``reproducible doctor`` compares the CPU with the GPU.
-Explained on page: notation.
 """
 
 from __future__ import annotations
