@@ -180,7 +180,7 @@ def test_from_a_store_against_pillow_from_the_file(
     for number, image in enumerate(photographs(data_folder, 12)):
         aspects = torch.tensor([image.width / image.height], dtype=torch.float64)
         box = training_boxes(data, 1, side, aspects, stream(number))
-        stored = torch.from_numpy(np.asarray(image.resize((side, side), Image.Resampling.BICUBIC)))[None]
+        stored = torch.from_numpy(np.array(image.resize((side, side), Image.Resampling.BICUBIC)))[None]
         found = crop_resize(stored, box, recipe.window, black_outside=True)[0].permute(1, 2, 0).numpy()
         x0, y0, x1, y1 = box[0].double().tolist()
         scaled = tuple(round(recipe.window * side / span) for span in (x1 - x0, y1 - y0))
