@@ -23,7 +23,8 @@ The box crop of SGML belongs to the store: there the image is the box.
 What differs from Pillow on the file itself: a store is scaled once before, and DIABLO's code scales with a Lanczos
 filter where all is bilinear here. On twelve photographs of Caltech-101 the mean difference was 1.2 (deml), 0.7
 (deml_letterbox), 1.3 (vem) and 1.8 of 255 levels (diablo against Lanczos) from a store of 256 pixels, and 3.0 (vem)
-from one of 160, which has lost detail; ``tests/unit/data/test_augmentation.py`` measures it. Explained on page: protocol.
+from one of 160, which has lost detail; ``tests/unit/data/test_augmentation.py`` measures it.
+Explained on page: protocol.
 """
 
 from __future__ import annotations
