@@ -207,14 +207,18 @@ def verdicts(
 
 @app.command()
 def doctor() -> None:
-    """What this machine has and what will be used: versions, device, threads, shipped files, further data, records."""
+    """What this machine has and what will be used: versions, devices, memory, shipped files, weights, further data.
+
+    With a GPU, every backbone, model and loss is computed on it and on the CPU. Exit status 1 if they disagree.
+    """
     import importlib.metadata as metadata
 
     import torch
 
+    from reproducible.backbones.published import weights_found
     from reproducible.data.manifest import load_manifest, manifest_names
     from reproducible.data.store import store_folder
-    from reproducible.training.devices import choose_device, choose_precision
+    from reproducible.training.devices import choose_device, choose_precision, hardware
 
     device = choose_device()
     lines: dict[str, Any] = {"python": sys.version.split()[0]}
@@ -234,8 +238,11 @@ def doctor() -> None:
         except metadata.PackageNotFoundError:
             lines[package] = "not installed"
     lines["device"] = f"{device} with {choose_precision(device)} trunks"
+    lines |= hardware()
+    lines["neighbour search"] = f"torch on {device.type}; faiss-cpu {lines['faiss-cpu']}, as a check"
     lines["cores, threads"] = f"{default_workers()}, {torch.get_num_threads()}"
     lines["shipped files"] = ", ".join(_state(name) for name in shipped())
+    lines["weights found"] = ", ".join(f"{name}: {path or 'not here'}" for name, path in weights_found().items())
     lines["data sets"] = ", ".join(
         f"{name} ({'prepared' if store_folder(load_manifest(name)).is_dir() else 'not prepared yet'})"
         for name in manifest_names()
@@ -245,6 +252,25 @@ def doctor() -> None:
     lines["further data"] = external_data() or "none (set REPRODUCIBLE_DATA to a folder that holds it)"
     for name, value in lines.items():
         typer.echo(f"{name:26} {value}")
+    _compare_devices(device)
+
+
+def _compare_devices(device: Any) -> None:
+    """Print how far CPU and GPU agree; raise the exit status 1 if they do not."""
+    import torch
+
+    from reproducible.training.selfcheck import Side, compare_all
+
+    if device.type == "cpu":
+        typer.echo(f"{'self-check':26} no GPU, so there is nothing to compare the CPU with")
+        return
+    agreed = True
+    for found in compare_all(Side(torch.device("cpu")), Side(device)):
+        agreed &= found.ok
+        numbers = f"values {found.values:.1e}, gradient {found.gradient:.1e}, tolerance {found.tolerance:.0e}"
+        typer.echo(f"{found.component:26} {'agrees' if found.ok else 'DISAGREES'}: {numbers}")
+    if not agreed:
+        raise typer.Exit(1)
 
 
 def _state(name: str) -> str:

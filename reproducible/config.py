@@ -22,6 +22,7 @@ from reproducible.resources import UserError, nearest_name
 
 PRECISIONS = ("fp32", "bf16")
 KEPT = ("neighbours", "matches")
+AUGMENTATIONS = ("window", "deml", "deml_letterbox", "diablo", "vem", "sgml")
 SPLITS = ("half", "canonical", "staged", "staged_control")
 
 
@@ -51,6 +52,7 @@ class DataConfig:
     images_per_class: int = 4  # K
     limit_classes: int = 0  # 0: all; profile smoke keeps the first so many of each role
     limit_images: int = 0  # 0: all; profile smoke keeps the first so many of each class and part
+    augmentation: str = "window"  # recipe of data/augmentation.py; "window" is the random square of ``crop``
     flip: bool = True  # mirror half of the training images; False where a mirror image is something else, as of letters
 
     def __post_init__(self) -> None:
@@ -60,6 +62,8 @@ class DataConfig:
         _require(0 < self.crop <= 1, self, "crop", "above 0 and at most 1")
         _require(self.classes_per_batch >= 2, self, "classes_per_batch", "at least 2 (negative pairs need two classes)")
         _require(self.images_per_class >= 2, self, "images_per_class", "at least 2 (positive pairs need two images)")
+        named = f"one of {', '.join(AUGMENTATIONS)}"
+        _require(self.augmentation in AUGMENTATIONS, self, "augmentation", named)
         _require(self.limit_classes >= 0, self, "limit_classes", "0 (all) or more")
         _require(self.limit_images >= 0, self, "limit_images", "0 (all) or more")
 
@@ -120,6 +124,8 @@ class RunConfig:
     steps: int = 400
     seed: int = 0
     precision: str = "fp32"
+    compiled: bool = False  # the model through torch.compile: minutes at the start, then faster steps on a GPU
+    deterministic: bool = False  # only algorithms that add in a fixed order: on a GPU, slower and the same every time
 
     def __post_init__(self) -> None:
         _require(self.steps >= 1, self, "steps", "at least 1")
@@ -231,5 +237,6 @@ def digest(config: RunConfig, *, data: str, weights: str, versions: Mapping[str,
     plain = to_dict(config, sparse=True)
     plain.pop("study", None)
     plain.pop("arm", None)
+    plain.get("backbone", {}).get("options", {}).pop("weights", None)  # where the file lies; its hash says what it is
     canonical = {"config": plain, "data": data, "weights": weights, "versions": dict(sorted(versions.items()))}
     return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()[:16]

@@ -19,7 +19,8 @@ from reproducible.resources import UserError, nearest_name
 
 @dataclass(frozen=True)
 class Entry:
-    """A component: ``target`` is ``module:attribute``, ``version`` its behaviour version, ``weights`` its asset."""
+    """A component: ``target`` is ``module:attribute``, ``version`` its behaviour version, ``weights`` the asset that
+    it starts from unless its options say otherwise."""
 
     target: str
     version: int = 1
@@ -32,6 +33,11 @@ REGISTRY: Mapping[str, Mapping[str, Entry]] = {
         "compact_googlenet": Entry(
             "reproducible.backbones.compact:CompactGoogLeNet", weights="compact_googlenet.safetensors"
         ),
+        "googlenet": Entry("reproducible.backbones.published:googlenet"),
+        "resnet50": Entry("reproducible.backbones.published:resnet50"),
+        "resnet101": Entry("reproducible.backbones.published:resnet101"),
+        "efficientnet_lite0": Entry("reproducible.backbones.published:efficientnet_lite0"),
+        "timm": Entry("reproducible.backbones.published:timm_network"),
     },
     "model": {
         "unified": Entry("reproducible.models.unified:Unified"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -17,17 +18,28 @@ class Backbone(nn.Module):
         stages: the stages in order, by the names of the papers (pool3, 4b, 4e, pool4, 5b for GoogLeNet).
         channels: number of channels that each stage puts out.
         mean: what ``preprocess`` subtracts, in the channel order of the network, on the scale 0 to 255.
+        std: what ``preprocess`` then divides by, on the same scale; None: it does not divide.
         bgr: whether the network wants blue first.
+        source: file that the weights were read from; None: they are initial values, or ship with the package.
     """
 
+    source: Path | None = None
+
     def __init__(
-        self, stages: Mapping[str, nn.Module], channels: Mapping[str, int], mean: Iterable[float], bgr: bool
+        self,
+        stages: Mapping[str, nn.Module],
+        channels: Mapping[str, int],
+        mean: Iterable[float],
+        bgr: bool,
+        std: Iterable[float] | None = None,
     ) -> None:
         super().__init__()
         self.stages = nn.ModuleDict(stages)
         self.channels = dict(channels)
         self.bgr = bgr
         self.register_buffer("mean", torch.tensor(tuple(mean)).view(1, 3, 1, 1), persistent=False)
+        divisor = None if std is None else torch.tensor(tuple(std)).view(1, 3, 1, 1)
+        self.register_buffer("std", divisor, persistent=False)
 
     @property
     def last(self) -> str:
@@ -36,7 +48,8 @@ class Backbone(nn.Module):
 
     def preprocess(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W), RGB, 0 to 255, to the input that the network was trained on."""
-        return (images.flip(1) if self.bgr else images) - self.mean
+        centred = (images.flip(1) if self.bgr else images) - self.mean
+        return centred if self.std is None else centred / self.std
 
     def forward(self, images: Tensor, collect: tuple[str, ...] = ()) -> dict[str, Tensor]:
         """Feature maps of the named stages.

@@ -5,22 +5,22 @@ normalisation, biases everywhere, 3x3 max pools with stride 2 that round up, a r
 minus (104, 117, 123). The auxiliary heads, the dropout and the classifier are left out. torchvision's ``googlenet``
 is another network (batch normalisation, 3x3 for 5x5, trained differently), and state dicts do not interchange.
 
-The weights that ship with the package are rounded to half precision; ``load_npz`` reads the fp32 form.
+The weights that ship with the package are rounded to half precision; the option ``weights`` reads the fp32 form, from
+Caffe's own ``bvlc_googlenet.caffemodel`` or from an ``.npz`` with its names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from reproducible.backbones.base import Backbone
 from reproducible.backbones.lrn import LocalResponseNorm
-from reproducible.resources import UserError, checked_asset
+from reproducible.backbones.weights import chosen, fitted, read_tensors
+from reproducible.resources import checked_asset
 
 # input; 1x1; 3x3 reduction, 3x3; 5x5 reduction, 5x5; projection behind the pool (Szegedy et al. 2015, table 1)
 INCEPTION = {
@@ -63,9 +63,11 @@ class BVLCGoogLeNet(Backbone):
 
     Args:
         pretrained: start from the ImageNet weights that ship with the package.
+        weights: start from this file instead (``.caffemodel``, ``.npz``, ...), as in
+            :func:`reproducible.backbones.weights.chosen`.
     """
 
-    def __init__(self, pretrained: bool = True) -> None:
+    def __init__(self, pretrained: bool = True, weights: str = "") -> None:
         conv2 = nn.Sequential(*_conv(64, 64, 1), *_conv(64, 192, 3), LocalResponseNorm())
         stages: dict[str, nn.Module] = {
             "conv1": _conv(3, 64, 7, 2),
@@ -81,7 +83,10 @@ class BVLCGoogLeNet(Backbone):
                 pool = "pool3" if name == "3b" else "pool4"
                 stages[pool], channels[pool] = _pool(), channels[name]
         super().__init__(stages, channels, mean=(104.0, 117.0, 123.0), bgr=True)
-        if pretrained:
+        if weights:
+            self.source = chosen(weights)
+            self.load_caffe(read_tensors(self.source), str(self.source))
+        elif pretrained:
             self.load_caffe(load_file(checked_asset("bvlc_googlenet.safetensors")), "bvlc_googlenet.safetensors")
 
     def load_caffe(self, tensors: Mapping[str, Tensor], source: str) -> None:
@@ -90,26 +95,9 @@ class BVLCGoogLeNet(Backbone):
         Raises:
             UserError: if a tensor is missing or has another shape; names the tensor and ``source``.
         """
-        state = {}
-        for ours, parameter in self.named_parameters():
-            name = _caffe_name(ours)
-            found = tuple(tensors[name].shape) if name in tensors else None
-            if found != tuple(parameter.shape):
-                raise UserError(f"{source}: tensor {name!r} should have shape {tuple(parameter.shape)}, found {found}.")
-            state[ours] = tensors[name].float()
-        self.load_state_dict(state)
-
-
-def load_npz(path: Path) -> dict[str, Tensor]:
-    """Tensors of an ``.npz`` with Caffe's names, for :meth:`BVLCGoogLeNet.load_caffe`.
-
-    Raises:
-        UserError: if the file is missing.
-    """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; it should hold the BVLC GoogLeNet tensors under Caffe's names.")
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: torch.from_numpy(archive[name]) for name in archive.files}
+        names = {_caffe_name(ours): ours for ours, _ in self.named_parameters()}
+        wanted = {name: self.get_parameter(ours) for name, ours in names.items()}
+        self.load_state_dict({names[name]: tensor for name, tensor in fitted(wanted, tensors, source).items()})
 
 
 def _caffe_name(ours: str) -> str:

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from reproducible.backbones.base import Backbone
 from reproducible.backbones.bvlc import INCEPTION
+from reproducible.backbones.statistics import freeze_statistics
 from reproducible.resources import UserError, asset
 
 WIDTH = 0.25
@@ -34,29 +35,9 @@ _BLOCKS = ("3a", "3b", "4a", "4b", "4e", "5b")
 _COUNTER = "num_batches_tracked"  # of torch's batch normalisation; without effect, and left out of the weights
 
 
-class BatchNorm(nn.BatchNorm2d):
-    """Batch normalisation whose statistics may be frozen: it then uses the stored ones in training as well.
-
-    The switch lies in the layer, not in the trunk, so that it holds in heads, tails and copies of them too.
-
-    Args:
-        channels: of the map.
-        frozen: normalise with the stored mean and variance, which then never change; scale and shift train.
-    """
-
-    def __init__(self, channels: int, frozen: bool) -> None:
-        super().__init__(channels)
-        self.frozen = frozen
-        self.train()
-
-    def train(self, mode: bool = True) -> BatchNorm:
-        super().train(mode and not self.frozen)
-        return self
-
-
-def _conv(cin: int, cout: int, kernel: int, frozen: bool, stride: int = 1) -> nn.Sequential:
+def _conv(cin: int, cout: int, kernel: int, stride: int = 1) -> nn.Sequential:
     convolution = nn.Conv2d(cin, cout, kernel, stride, kernel // 2, bias=False)
-    return nn.Sequential(convolution, BatchNorm(cout, frozen), nn.ReLU(inplace=True))
+    return nn.Sequential(convolution, nn.BatchNorm2d(cout), nn.ReLU(inplace=True))
 
 
 def _narrow(channels: int) -> int:
@@ -69,17 +50,16 @@ class Inception(nn.Module):
     Args:
         cin: channels that come in.
         name: of the block in GoogLeNet, whose widths it takes.
-        frozen: as in :class:`BatchNorm`.
     """
 
-    def __init__(self, cin: int, name: str, frozen: bool) -> None:
+    def __init__(self, cin: int, name: str) -> None:
         super().__init__()
         one, reduce3, three, reduce5, five, project = (_narrow(width) for width in INCEPTION[name][1:])
         self.sizes = (one, reduce3, reduce5)
-        self.reduce = _conv(cin, sum(self.sizes), 1, frozen)
-        self.three = _conv(reduce3, three, 3, frozen)
-        self.five = _conv(reduce5, five, 3, frozen)
-        self.project = _conv(cin, project, 1, frozen)
+        self.reduce = _conv(cin, sum(self.sizes), 1)
+        self.three = _conv(reduce3, three, 3)
+        self.five = _conv(reduce5, five, 3)
+        self.project = _conv(cin, project, 1)
         self.channels = one + three + five + project
 
     def forward(self, x: Tensor) -> Tensor:
@@ -94,28 +74,28 @@ class CompactGoogLeNet(Backbone):
     Args:
         pretrained: start from the weights that ship with the package.
         batch_statistics: normalise a training batch by its own mean and variance and keep moving averages of them, as
-            pretraining does. The default keeps the statistics of pretraining: the map of an image then does not depend
-            on what else is in the batch, so that the whole image and a crop of it, two arms, and training and
-            evaluation all see the same network. Scales and shifts train in both cases.
+            pretraining does. The default keeps the statistics of pretraining
+            (:mod:`reproducible.backbones.statistics`). Scales and shifts train in both cases.
     """
 
     def __init__(self, pretrained: bool = True, batch_statistics: bool = False) -> None:
-        frozen = not batch_statistics
         stages: dict[str, nn.Module] = {
-            "conv1": _conv(3, _STEM, 5, frozen, stride=2),
+            "conv1": _conv(3, _STEM, 5, stride=2),
             "pool1": nn.MaxPool2d(3, stride=2, padding=1),
-            "conv2": _conv(_STEM, _narrow(192), 3, frozen),
+            "conv2": _conv(_STEM, _narrow(192), 3),
         }
         channels = {"conv1": _STEM, "pool1": _STEM, "conv2": _narrow(192)}
         width = channels["conv2"]
         for name in _BLOCKS:
-            stages[name] = block = Inception(width, name, frozen)
+            stages[name] = block = Inception(width, name)
             channels[name] = width = block.channels
             if name == "3b":
                 stages["pool3"], channels["pool3"] = nn.MaxPool2d(3, stride=2, padding=1), width
             elif name == "4e":
                 stages["pool4"], channels["pool4"] = nn.MaxPool2d(3, stride=1, padding=1), width
         super().__init__(stages, channels, mean=(127.5, 127.5, 127.5), bgr=False)
+        if not batch_statistics:
+            freeze_statistics(self)
         if pretrained:
             self.load(load_file(asset(WEIGHTS)), WEIGHTS)
 

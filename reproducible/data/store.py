@@ -61,6 +61,7 @@ class Store:
         boxes: (N, 4, 4) float32, x0, y0, x1, y1 in pixel edges of object, base, mark above, mark below; NaN: not there.
         attributes: (N, A) uint8, 0 or 1.
         attribute_names: of the A columns.
+        aspects: (N,) float64, width over height of each image before it was squashed; None: not known, taken as square.
         class_parts: base, mark above and mark below of each class, by id; empty where parts are not known.
     """
 
@@ -80,6 +81,7 @@ class Store:
     attributes: np.ndarray | None = None
     attribute_names: tuple[str, ...] = ()
     class_parts: tuple[tuple[str, ...], ...] = ()
+    aspects: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -242,5 +244,6 @@ def _open(manifest: Manifest, rows: tuple[Row, ...], folder: Path) -> Store:
         protocols=manifest.protocols,
         attribute_names=render.ATTRIBUTES if "attributes" in arrays else (),
         class_parts=glyphs_of(manifest.variant) if isinstance(manifest, GlyphManifest) else (),
+        aspects=np.array([row.width / row.height for row in rows], np.float64),
         **arrays,
     )

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 
-def crop_resize(images: Tensor, boxes: Tensor, size: int, flip: Tensor | None = None) -> Tensor:
+def crop_resize(
+    images: Tensor, boxes: Tensor, size: int, flip: Tensor | None = None, black_outside: bool = False
+) -> Tensor:
     """Cuts one box out of each image and resizes it to size x size, antialiased bilinear, in fp32.
 
     Args:
@@ -20,6 +22,8 @@ def crop_resize(images: Tensor, boxes: Tensor, size: int, flip: Tensor | None = 
         boxes: (B, 4) x0, y0, x1, y1 in pixel edges of the images: 0 <= x0 < x1 <= W, 0 <= y0 < y1 <= H.
         size: side of the result in pixels.
         flip: (B,) bool, True mirrors left and right.
+        black_outside: boxes may leave their images: a pixel whose centre is outside is 0, any other as if the image had
+            been resized first and put on a black ground then.
 
     Returns:
         (B, 3, size, size) float32 in 0 to 255, channels last, on the device of ``images``.
@@ -36,11 +40,12 @@ def crop_resize(images: Tensor, boxes: Tensor, size: int, flip: Tensor | None = 
         raise ValueError(f"flip must be ({batch},) for {batch} images, found {tuple(flip.shape)}")
     if size < 1:
         raise ValueError(f"size must be at least 1, found {size}")
-    _check_boxes(boxes, height, width)
+    if not black_outside:
+        _check_boxes(boxes, height, width)
     with torch.autocast(images.device.type, enabled=False):
         boxes = boxes.to(images.device, torch.float32)
-        rows = _triangle_weights(boxes[:, 1], boxes[:, 3], size, height)
-        columns = _triangle_weights(boxes[:, 0], boxes[:, 2], size, width)
+        rows = _triangle_weights(boxes[:, 1], boxes[:, 3], size, height, black_outside)
+        columns = _triangle_weights(boxes[:, 0], boxes[:, 2], size, width, black_outside)
         if flip is not None:
             columns = torch.where(flip.to(images.device)[:, None, None], columns.flip(1), columns)
         # Two products over contiguous operands: columns and channels of a row at once, then channel by channel.
@@ -58,13 +63,16 @@ def _check_boxes(boxes: Tensor, height: int, width: int) -> None:
         raise ValueError(f"box {first} is empty or leaves its image of {width} x {height}: {boxes[first].tolist()}")
 
 
-def _triangle_weights(start: Tensor, end: Tensor, size: int, side: int) -> Tensor:
+def _triangle_weights(start: Tensor, end: Tensor, size: int, side: int, black_outside: bool) -> Tensor:
     """(B, size, side): how much each of ``side`` pixels counts for each of ``size`` output pixels of [start, end)."""
     scale = ((end - start) / size)[:, None, None]
     steps = torch.arange(size, device=start.device, dtype=torch.float32)[None, :, None]
     pixels = torch.arange(side, device=start.device, dtype=torch.float32)[None, None, :]
     centre = start[:, None, None] + (steps + 0.5) * scale
     weights = (1 - (pixels + 0.5 - centre).abs() / scale.clamp(min=1)).clamp(min=0)
+    if black_outside:
+        weights = weights / weights.sum(2, keepdim=True).clamp(min=1e-6)
+        return weights * ((centre > 0) & (centre < side))
     return weights / weights.sum(2, keepdim=True)
 
 

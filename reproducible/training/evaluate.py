@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from reproducible.config import RunConfig
+from reproducible.data.augmentation import evaluation_boxes
 from reproducible.data.store import Store
-from reproducible.data.transforms import center_boxes, crop_resize
+from reproducible.data.transforms import crop_resize
 from reproducible.evaluation import RetrievalResult, nearest, needed_k, retrieval_metrics
 from reproducible.evaluation.probes import part_probes
 from reproducible.progress import progress
@@ -41,9 +42,14 @@ class Evaluation:
 
 @torch.no_grad()
 def embed(
-    model: nn.Module, images: Tensor, indices: np.ndarray, config: RunConfig, feature: str | None = None
+    model: nn.Module,
+    images: Tensor,
+    indices: np.ndarray,
+    config: RunConfig,
+    feature: str | None = None,
+    aspects: np.ndarray | None = None,
 ) -> Tensor:
-    """Embeddings of stored images, seen through the central window.
+    """Embeddings of stored images, seen through the central window, or as the recipe of the configuration says.
 
     Args:
         model: any model of the registry; its mode is restored.
@@ -51,6 +57,7 @@ def embed(
         indices: which of them.
         config: input size, window and precision.
         feature: name of a feature in ``Output.features``; None: the embedding.
+        aspects: of all stored images, as a store holds them.
 
     Returns:
         fp32, :math:`(len(indices), d)`, on the device.
@@ -58,12 +65,15 @@ def embed(
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
-    boxes = center_boxes(_BATCH, images.shape[1], config.data.crop)
+    seen = None if aspects is None else torch.from_numpy(aspects[indices])
+    boxes = evaluation_boxes(config.data, len(indices), images.shape[1], seen)
+    outside = config.data.augmentation != "window"
     found = []
     for start in progress(range(0, len(indices), _BATCH), desc="embedding"):
         rows = torch.from_numpy(np.asarray(indices[start : start + _BATCH], dtype=np.int64))
         batch = images[rows.to(images.device)].to(device)
-        inputs = crop_resize(batch, boxes[: len(batch)], config.data.input_size)
+        window = boxes[start : start + _BATCH]
+        inputs = crop_resize(batch, window, config.data.input_size, black_outside=outside)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             output = model(inputs)
         found.append((output.features[feature] if feature else output.embedding).float())
@@ -97,7 +107,7 @@ def evaluate(
         )
     queries, gallery = sets
     same = np.array_equal(queries, gallery)
-    rows = embed(model, images, queries if same else np.concatenate(sets), config, feature)
+    rows = embed(model, images, queries if same else np.concatenate(sets), config, feature, store.aspects)
     query_labels, gallery_labels = store.labels[queries], store.labels[gallery]
     k = min(max(needed_k(query_labels, gallery_labels, same), *RECALLS), len(gallery) - same)
     own = np.arange(len(queries)) if same else None

@@ -16,15 +16,17 @@ import torch
 from torch import Tensor
 
 from reproducible.config import KEPT, RunConfig
+from reproducible.data.augmentation import training_boxes
 from reproducible.data.sampler import PKSampler
 from reproducible.data.store import Store
-from reproducible.data.transforms import crop_resize, random_boxes, random_flips
+from reproducible.data.transforms import crop_resize, random_flips
 from reproducible.losses.objective import build_objective
 from reproducible.models import build_model
 from reproducible.progress import progress
 from reproducible.records import encode_matches, encode_neighbours
 from reproducible.resources import UserError
 from reproducible.training import checkpoint
+from reproducible.training.devices import arithmetic
 from reproducible.training.evaluate import Evaluation, describe, evaluate
 from reproducible.training.optim import build_optimiser, build_schedule
 from reproducible.training.seeding import generator, initialise
@@ -60,6 +62,7 @@ class Training:
         self.model = build_model(config)
         initialise(self.model, config.seed)
         self.model.to(device, memory_format=torch.channels_last).train()
+        self.forward = torch.compile(self.model) if config.compiled else self.model
         self.objective = build_objective(config.objective).to(device)
         self.optimiser = build_optimiser(self.model, self.objective, config.optimiser)
         self.schedule = build_schedule(self.optimiser, config.optimiser)
@@ -72,17 +75,18 @@ class Training:
         data = self.config.data
         indices = torch.from_numpy(self.sets.train[self.sampler.indices(generator(self.config.seed, "order", step))])
         chance = generator(self.config.seed, "augmentation", step)
-        boxes = random_boxes(len(indices), self.images.shape[1], data.crop, chance)
+        aspects = None if self.store.aspects is None else torch.from_numpy(self.store.aspects)[indices]
+        boxes = training_boxes(data, len(indices), self.images.shape[1], aspects, chance)
         flip = random_flips(len(indices), chance) if data.flip else None
         stored = self.images[indices.to(self.images.device)]
-        images = crop_resize(stored, boxes, data.input_size, flip)
+        images = crop_resize(stored, boxes, data.input_size, flip, black_outside=data.augmentation != "window")
         labels = torch.from_numpy(self.store.labels)[indices].to(self.device)
         return Batch(images, labels)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Named losses of a batch; the trunk in the precision of the configuration, everything behind it in fp32."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            output = self.model(batch.images)
+            output = self.forward(batch.images)
         return self.objective(output, batch)
 
     def run(self) -> dict[str, Any]:
@@ -94,6 +98,10 @@ class Training:
         Raises:
             UserError: if a loss or a weight is not finite; names step and arm, and keeps the last good checkpoint.
         """
+        with arithmetic(self.config.deterministic):
+            return self._train()
+
+    def _train(self) -> dict[str, Any]:
         since = self.resume()  # losses since the last evaluation
         waiting: list[dict[str, Tensor]] = []  # losses since the last look
         saved = started = time.monotonic()

@@ -32,14 +32,18 @@ log = logging.getLogger(__name__)
 
 
 @cache
-def _hash_of(weights: str) -> str:
-    return hashlib.sha256(checked_asset(weights).read_bytes()).hexdigest()[:16]
+def _hash_of(backbone: str, options: str) -> str:
+    asset, given = registry.entry("backbone", backbone).weights, json.loads(options)
+    if asset and "weights" not in given:
+        path = checked_asset(asset)
+    else:  # only the builder knows which file it reads
+        path = registry.build("backbone", backbone, **given).source
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path else "none"
 
 
 def weights_hash(config: RunConfig) -> str:
     """Hash of the file that the trunk starts from; ``none`` for one without."""
-    weights = registry.entry("backbone", config.backbone.name).weights
-    return _hash_of(weights) if weights else "none"
+    return _hash_of(config.backbone.name, json.dumps(dict(config.backbone.options), sort_keys=True))
 
 
 def run_digest(config: RunConfig, store: Store) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from at_hand import backbone
 from tiny_runs import TinyTrunk, make_store, register, training
 from torch import Tensor
 
@@ -52,7 +53,7 @@ def descend(parameters: Iterable[Tensor], value: Callable[[], Tensor], share: fl
 
 def backbone_curve(name: str) -> list[float]:
     """Every stage enters: mean square over the last map."""
-    network = registry.build("backbone", name).double()
+    network = backbone(name).double()
     images = 255 * draw(2, 3, 64, 64, seed=1)
     return descend(network.parameters(), lambda: network(images)[network.last].square().mean(), share=0.001)
 

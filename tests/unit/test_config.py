@@ -72,6 +72,9 @@ def test_digest_ignores_labels_and_order_of_versions() -> None:
         ("steps", 450),
         ("seed", 4),
         ("precision", "bf16"),
+        ("data.augmentation", "vem"),
+        ("deterministic", True),
+        ("compiled", True),
     ],
 )
 def test_digest_changes_with_everything_that_decides_the_result(path: str, value: Any) -> None:
@@ -177,6 +180,7 @@ def test_whole_numbers_are_good_enough_for_fractions() -> None:
         ("data.crop", float("nan"), "DataConfig.crop"),
         ("data.classes_per_batch", 1, "DataConfig.classes_per_batch must be at least 2"),
         ("data.images_per_class", 1, "DataConfig.images_per_class must be at least 2"),
+        ("data.augmentation", "mirror", "DataConfig.augmentation must be one of window, deml, deml_letterbox, diablo"),
         ("data.limit_classes", -1, "DataConfig.limit_classes"),
         ("data.limit_images", -1, "DataConfig.limit_images"),
         ("optimiser.lr", 0.0, "OptimiserConfig.lr must be positive, got 0.0"),

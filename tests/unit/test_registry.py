@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import at_hand
 import pytest
 import torch
 from torch import nn
@@ -44,7 +45,7 @@ def test_declarations_need_no_torch(module: str) -> None:
 
 @pytest.mark.parametrize("name", entries("backbone"))
 def test_every_backbone_runs_forward_and_backward(name: str) -> None:
-    network = registry.build("backbone", name)
+    network = at_hand.backbone(name)
     assert isinstance(network, Backbone)
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 255
     features = network(images)[network.last]
@@ -101,7 +102,7 @@ def test_entries_have_versions_and_weights_that_ship(kind: str) -> None:
     [
         ("loss", "binomial_deviants", "There is no loss named 'binomial_deviants'. Did you mean 'binomial_deviance'?"),
         ("model", "unfied", "There is no model named 'unfied'. Did you mean 'unified'? Known: "),
-        ("backbone", "resnet50", "There is no backbone named 'resnet50'."),
+        ("backbone", "alexnet", "There is no backbone named 'alexnet'."),
     ],
 )
 def test_unknown_names(kind: str, name: str, words: str) -> None:

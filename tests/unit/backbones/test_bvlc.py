@@ -11,7 +11,8 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from reproducible.backbones.bvlc import BVLCGoogLeNet, load_npz
+from reproducible.backbones.bvlc import BVLCGoogLeNet
+from reproducible.backbones.weights import read_tensors
 from reproducible.data.archive import read_images
 from reproducible.resources import UserError, asset
 from tests.reference import caffe_googlenet
@@ -183,23 +184,14 @@ def test_missing_and_misshapen_tensors(shipped: dict[str, Tensor]) -> None:
 def test_npz_with_caffes_names(tmp_path: Path, shipped: dict[str, Tensor], network: BVLCGoogLeNet) -> None:
     path = tmp_path / "weights.npz"
     np.savez(path, **{name: t.numpy() for name, t in shipped.items()}, loss3_classifier_b=np.zeros(1000, np.float32))
-    other = BVLCGoogLeNet(pretrained=False)
-    other.load_caffe(load_npz(path), str(path))
+    other = BVLCGoogLeNet(weights=str(path))
+    assert other.source == path and network.source is None
     for ours, theirs in zip(other.parameters(), network.parameters(), strict=True):
         torch.testing.assert_close(ours.detach(), theirs.detach(), rtol=0, atol=0)
-    with pytest.raises(UserError, match=r"missing.npz: no such file"):
-        load_npz(tmp_path / "missing.npz")
-
-
-def test_npz_is_not_unpickled(tmp_path: Path) -> None:
-    path = tmp_path / "pickled.npz"
-    np.savez(path, conv1_7x7_s2_w=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(ValueError, match="allow_pickle=False"):
-        load_npz(path)
 
 
 def test_full_precision_weights_round_to_the_shipped_ones(data_folder: Path, shipped: dict[str, Tensor]) -> None:
-    full = load_npz(data_folder / "bvlc_googlenet.npz")
+    full = read_tensors(data_folder / "bvlc_googlenet.npz")
     for name, tensor in shipped.items():
         torch.testing.assert_close(tensor, full[name].half(), rtol=0, atol=0)
 

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from reproducible.backbones.bvlc import BVLCGoogLeNet, load_npz
+from reproducible.backbones.bvlc import BVLCGoogLeNet
 from reproducible.data.archive import read_images
 from reproducible.data.splits import protocol
 from reproducible.data.store import Store, open_store
@@ -49,9 +49,7 @@ def device_path(store: Store) -> Recalls:
 
 @pytest.fixture(scope="module")
 def full_precision(store: Store, data_folder: Path) -> Recalls:
-    network = BVLCGoogLeNet(pretrained=False)
-    path = data_folder / "bvlc_googlenet.npz"
-    network.load_caffe(load_npz(path), str(path))
+    network = BVLCGoogLeNet(weights=str(data_folder / "bvlc_googlenet.npz"))
     return recalls(store, embed(network, squashed(store)))
 
 

@@ -11,6 +11,7 @@ from golden_curves import complaint, compute
 
 from reproducible import registry
 from reproducible.backbones import lrn
+from reproducible.data.transforms import random_boxes
 from reproducible.losses import binomial_deviance
 from reproducible.training import loop
 
@@ -49,7 +50,7 @@ def test_normalisation_that_changed_is_noticed(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_crops_that_changed_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "random_flips", lambda n, chance: loop.random_boxes(n, 2, 0.5, chance)[:, 0] > 1)
+    monkeypatch.setattr(loop, "random_flips", lambda n, chance: random_boxes(n, 2, 0.5, chance)[:, 0] > 1)
     assert "raise its version" in complaint("training", compute("training"), GOLDEN["training"])
 
 

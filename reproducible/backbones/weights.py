@@ -1,0 +1,170 @@
+"""Files of pretrained weights: where they come from, how they are read, and that they fit.
+
+A file is looked for under its name in the folder of further data (``REPRODUCIBLE_DATA``), then among the prepared data
+in the cache; only then is it downloaded, if its publisher's address is known. What is downloaded is checked against
+the digits of the SHA-256 that its publisher states before it gets its name. The digest of a run holds the SHA-256 of
+the file, not where it lies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from reproducible.backbones.caffemodel import read_caffemodel
+from reproducible.resources import UserError, cache_dir, external_data, nearest_name
+
+
+@dataclass(frozen=True)
+class Source:
+    """Weights that somebody publishes.
+
+    Attributes:
+        file: name that the file has here.
+        url: where it can be downloaded.
+        sha256: leading hexadecimal digits of its SHA-256, as far as its publisher states them.
+    """
+
+    file: str
+    url: str
+    sha256: str = ""
+
+    def path(self) -> Path:
+        """The file, downloaded if it is not at hand.
+
+        Raises:
+            UserError: if it cannot be downloaded, saying what to put where; if its SHA-256 is another.
+        """
+        found = self.at_hand()
+        if found is None:
+            return self._download()
+        self._check(found)
+        return found
+
+    def at_hand(self) -> Path | None:
+        """The file if it is here already, unchecked."""
+        return _at_hand(self.file)
+
+    def _download(self) -> Path:
+        target = _kept() / self.file
+        unchecked = f"{self.file}.unchecked"
+        try:
+            import pooch
+
+            pooch.retrieve(self.url, known_hash=None, fname=unchecked, path=target.parent)
+        except (ImportError, OSError, ValueError) as error:
+            places = " or ".join(str(folder / self.file) for folder in _folders())
+            raise UserError(
+                f"Weights {self.file} are not at hand and cannot be downloaded here ({error}). Fetch {self.url} on a "
+                f"machine with a network and put it at {places}."
+            ) from error
+        path = target.parent / unchecked
+        try:
+            self._check(path)
+        except UserError:
+            path.unlink()
+            raise
+        return path.rename(target)
+
+    def _check(self, path: Path) -> None:
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if not found.startswith(self.sha256):
+            raise UserError(f"{path}: wrong checksum. SHA-256 expected {self.sha256}..., found {found} ({self.url}).")
+
+
+def chosen(weights: str) -> Path:
+    """The file that a backbone's option ``weights`` names.
+
+    Args:
+        weights: path of a file; or its name, if it lies in the folder of further data or in the cache; or
+            ``https://...#sha256=DIGITS``.
+
+    Raises:
+        UserError: if there is no such file, or the address comes without a hash.
+    """
+    if re.match(r"https?://", weights):
+        url, _, fragment = weights.partition("#")
+        if not re.fullmatch(r"sha256=[0-9a-f]{8,64}", fragment):
+            raise UserError(f"weights {weights!r}: an address needs its hash: {url}#sha256=DIGITS (8 or more).")
+        return Source(url.rpartition("/")[2], url, fragment.removeprefix("sha256=")).path()
+    path = Path(weights).expanduser()
+    found = path if path.is_file() else _at_hand(weights)
+    if found is None:
+        places = ", ".join(str(folder) for folder in _folders())
+        raise UserError(f"weights {weights!r}: no such file; looked there and in {places}.")
+    return found
+
+
+def _kept() -> Path:
+    return cache_dir() / "weights"
+
+
+def _folders() -> list[Path]:
+    return [folder for folder in (external_data(), _kept()) if folder]
+
+
+def _at_hand(name: str) -> Path | None:
+    return next((folder / name for folder in _folders() if (folder / name).is_file()), None)
+
+
+def _npz(path: Path) -> dict[str, Tensor]:
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: torch.from_numpy(archive[name]) for name in archive.files}
+
+
+def _pth(path: Path) -> dict[str, Tensor]:
+    found = torch.load(path, map_location="cpu", weights_only=True)
+    return found.get("state_dict", found)
+
+
+_READERS: Mapping[str, Callable[[Path], dict[str, Tensor]]] = {
+    ".caffemodel": read_caffemodel,
+    ".npz": _npz,
+    ".pt": _pth,
+    ".pth": _pth,
+    ".safetensors": load_file,
+}
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of a file by name; nothing in it is executed.
+
+    Raises:
+        UserError: if the file is missing, damaged, or of a kind that is not known.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file of weights.")
+    if path.suffix not in _READERS:
+        raise UserError(f"{path}: weights cannot be read from this kind of file.{nearest_name(path.suffix, _READERS)}")
+    try:
+        return _READERS[path.suffix](path)
+    except (
+        *(OSError, EOFError, ValueError, AttributeError, RuntimeError),
+        *(pickle.UnpicklingError, zipfile.BadZipFile, SafetensorError),
+    ) as error:
+        raise UserError(f"{path}: damaged, or no file of weights ({type(error).__name__}: {error}).") from error
+
+
+def fitted(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], source: object) -> dict[str, Tensor]:
+    """The tensors that ``wanted`` names, in its types; whatever else is in ``tensors`` is left out.
+
+    Raises:
+        UserError: if one is missing or has another shape; names it and ``source``.
+    """
+    for name, own in wanted.items():
+        found = tuple(tensors[name].shape) if name in tensors else None
+        if found != tuple(own.shape):
+            raise UserError(f"{source}: tensor {name!r} should have shape {tuple(own.shape)}, found {found}.")
+    return {name: tensors[name].to(own.dtype) for name, own in wanted.items()}
