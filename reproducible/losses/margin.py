@@ -33,7 +33,7 @@ def margin_loss(
     Returns:
         Scalar: sum of the costs over the number of those above 0; 0 if there is none.
     """
-    costs = torch.cat([F.relu(alpha + positive - beta_positive), F.relu(alpha + beta_negative - negative)])
+    costs = torch.cat([F.relu(alpha + positive - beta_positive), F.relu(alpha - negative + beta_negative)])
     return costs.sum() / (costs > 0).sum().clamp(min=1)
 
 

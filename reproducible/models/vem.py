@@ -143,4 +143,4 @@ class VEM(nn.Module):
         plain = Unified(self.backbone, self.dim)
         gate = self._gate(self.learner.weight).detach()
         plain.learner = fold(self.learner, gate, behind=self.place == "embedding")
-        return plain
+        return plain.train(self.training)

@@ -83,7 +83,7 @@ def test_two_runs_are_bit_identical(make: Make) -> None:
 
 
 def test_what_model_and_loss_draw_comes_from_the_run(make: Make) -> None:
-    """Dropout and sampled negatives: the same for the same seed and step, others in the next step and with another seed."""
+    """Dropout and sampled negatives: the same for the same seed and step, others for others."""
     drawing = {"model": Component("gated", {"dim": 6}), "objective": (Component("margin"),)}
     batch = make("batch").batch(1)
     found = []
