@@ -35,7 +35,7 @@ OPTIONS: dict[str, dict[str, Any]] = {"penalty": {"name": "L_var"}}
 
 
 def draw(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def descend(parameters: Iterable[Tensor], value: Callable[[], Tensor], share: float) -> list[float]:
@@ -84,7 +84,7 @@ def loss_curve(name: str) -> list[float]:
 
     def value() -> Tensor:
         learners = tuple(x @ w.T for x, w in zip(inputs, weights, strict=True))
-        penalties = {"L_var": learners[0].var(dim=0).mean()}
+        penalties = {"L_var": sum(x.var(dim=0).mean() for x in learners)}
         output = Output(F.normalize(learners[0]), learners, weights, inputs, penalties=penalties)
         torch.manual_seed(5)
         return sum(objective(output, Batch(torch.empty(6, 3, 1, 1), labels)).values())
