@@ -82,30 +82,6 @@ def test_two_runs_are_bit_identical(make: Make) -> None:
     torch.testing.assert_close(state(first), state(second), rtol=0, atol=0)
 
 
-def test_what_model_and_loss_draw_comes_from_the_run(make: Make) -> None:
-    """Dropout and sampled negatives: the same for the same seed and step, others for others."""
-    drawing = {"model": Component("gated", {"dim": 6}), "objective": (Component("margin"),)}
-    batch = make("batch").batch(1)
-    found = []
-    for name, seed, step in (("first", 0, 0), ("again", 0, 0), ("later", 0, 1), ("other", 1, 0)):
-        run = make(name, seed=seed, **drawing)
-        run.model.load_state_dict(make("weights", **drawing).model.state_dict())
-        run.step = step
-        torch.manual_seed(len(found))
-        found.append(run.losses(batch)["margin"].item())
-    assert found[0] == found[1]
-    assert len(set(found)) == 3
-
-
-def test_arm_whose_model_draws_samples_the_same_negatives(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    chance = spied(monkeypatch, torch, "rand", lambda *_, **__: torch.get_rng_state().sum().item())
-    for model in ("unified", "gated"):
-        run = make(model, model=Component(model, {"dim": 6}), objective=(Component("margin"),))
-        run.losses(run.batch(1))
-    assert len(chance) == 2
-    assert chance[0] == chance[1]
-
-
 def test_two_runs_of_the_real_network_are_bit_identical(make: Make) -> None:
     """Two steps with BVLC GoogLeNet, whose convolutions have more than one algorithm to choose from."""
     weights = []
