@@ -41,12 +41,15 @@ REGISTRY: Mapping[str, Mapping[str, Entry]] = {
     },
     "model": {
         "unified": Entry("reproducible.models.unified:Unified"),
+        "vem": Entry("reproducible.models.vem:VEM"),
     },
     "loss": {
         "binomial_deviance": Entry("reproducible.losses.binomial_deviance:BinomialDeviance"),
         "activation_decay": Entry("reproducible.losses.activation_decay:ActivationDecay"),
         "unit_rows": Entry("reproducible.losses.activation_decay:UnitRows"),
         "orthogonality": Entry("reproducible.losses.activation_decay:Orthogonality"),
+        "margin": Entry("reproducible.losses.margin:MarginLoss"),
+        "penalty": Entry("reproducible.losses.penalty:Penalty"),
     },
 }
 

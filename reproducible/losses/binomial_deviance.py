@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reproducible.losses.pairs import pair_similarities
+from reproducible.losses.pairs import Pairs, Triplets, pair_similarities
 
 
 def binomial_deviance(
@@ -52,15 +52,13 @@ class BinomialDeviance(nn.Module):
         super().__init__()
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
 
-    def forward(
-        self, embeddings: Tensor, labels: Tensor, indices_tuple: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
-    ) -> Tensor:
+    def forward(self, embeddings: Tensor, labels: Tensor, indices_tuple: Triplets | Pairs | None = None) -> Tensor:
         """The loss of a batch.
 
         Args:
             embeddings: any scale, :math:`(N, d)`.
             labels: int64, :math:`(N,)`.
-            indices_tuple: pairs chosen by a miner (anchors, positives, anchors, negatives); None: all unordered pairs.
+            indices_tuple: triplets or pairs chosen by a miner; None: all unordered pairs.
 
         Raises:
             ValueError: if there is no positive pair.

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from reproducible import registry
 from reproducible.config import Component
+from reproducible.resources import UserError
 from reproducible.types import Batch, Output
 
 
@@ -43,9 +44,15 @@ class Objective(nn.Module):
 
 
 def build_objective(terms: Sequence[Component]) -> Objective:
-    """An objective from configured components.
+    """An objective from configured components; a term goes by its option ``name``, if it has one, or by its loss.
 
     Raises:
-        UserError: for an unknown loss or option, with the nearest known one.
+        UserError: for an unknown loss or option, with the nearest known one; for two terms of one name.
     """
-    return Objective({term.name: registry.build("loss", term.name, **term.options) for term in terms})
+    made: dict[str, nn.Module] = {}
+    for term in terms:
+        name = term.options.get("name", term.name)
+        if name in made:
+            raise UserError(f"RunConfig.objective has two terms named {name!r}; leave one of them out.")
+        made[name] = registry.build("loss", term.name, **term.options)
+    return Objective(made)

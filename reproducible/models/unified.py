@@ -20,6 +20,11 @@ class Learner(nn.Linear):
         nn.init.orthogonal_(self.weight)
 
 
+def at_least_fp32(maps: Tensor) -> Tensor:
+    """Maps of a trunk that may have run in half precision; double precision stays."""
+    return maps.to(torch.promote_types(maps.dtype, torch.float32))
+
+
 class Unified(nn.Module):
     """Trunk, global average pooling, one linear learner.
 
@@ -37,7 +42,7 @@ class Unified(nn.Module):
         """Embed images, RGB, 0 to 255, float, :math:`(N, 3, H, W)`."""
         maps = self.backbone(images)[self.backbone.last]
         with torch.autocast(images.device.type, enabled=False):
-            pooled = maps.float().mean(dim=(2, 3))  # (N, C)
+            pooled = at_least_fp32(maps).mean(dim=(2, 3))  # (N, C)
             learned = self.learner(pooled)  # (N, d)
             embedding = F.normalize(learned, dim=1)
         return Output(

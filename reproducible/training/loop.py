@@ -29,7 +29,7 @@ from reproducible.training import checkpoint
 from reproducible.training.devices import arithmetic
 from reproducible.training.evaluate import Evaluation, describe, evaluate
 from reproducible.training.optim import build_optimiser, build_schedule
-from reproducible.training.seeding import generator, initialise
+from reproducible.training.seeding import generator, initialise, stream_seed
 from reproducible.training.sets import build_sets
 from reproducible.types import Batch
 
@@ -84,9 +84,15 @@ class Training:
         return Batch(images, labels)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Named losses of a batch; the trunk in the precision of the configuration, everything behind it in fp32."""
+        """Named losses of a batch; the trunk in the precision of the configuration, everything behind it in fp32.
+
+        Model and losses that draw, such as dropout and the sampling of negatives, draw from torch's own generators,
+        which get a stream each and step: ``model`` and ``objective``.
+        """
+        torch.manual_seed(stream_seed(self.config.seed, "model", self.step + 1))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             output = self.forward(batch.images)
+        torch.manual_seed(stream_seed(self.config.seed, "objective", self.step + 1))
         return self.objective(output, batch)
 
     def run(self) -> dict[str, Any]:
@@ -218,8 +224,6 @@ class Training:
             "objective": self.objective.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "chance": torch.get_rng_state(),
-            "device_chance": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
         checkpoint.save(state, self.folder / "checkpoint.pt")
 
@@ -234,9 +238,6 @@ class Training:
         self.objective.load_state_dict(state["objective"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
-        torch.set_rng_state(state["chance"].cpu())
-        if state["device_chance"] is not None:
-            torch.cuda.set_rng_state(state["device_chance"].cpu(), self.device)
         return state["since"]
 
 

@@ -1,8 +1,8 @@
 """Named random streams: each use of chance has its own generator, keyed by what it is for.
 
-Order of the batches, crops and initial values depend on (seed, stream, step or module name) alone, never on how many
-numbers something else has drawn. So an arm with one module more sees the same batches, the same crops and the same
-shared initial values as its control, and a resumed run needs no generator state to go on bit for bit.
+Order of the batches, crops, initial values and what a loss draws depend on (seed, stream, step or module name) alone,
+never on how many numbers something else has drawn. So an arm with one module more sees the same batches, the same crops
+and the same shared initial values as its control, and a resumed run needs no generator state to go on bit for bit.
 """
 
 from __future__ import annotations

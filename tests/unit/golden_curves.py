@@ -31,10 +31,12 @@ FILE = Path(__file__).parents[1] / "golden" / "curves.json"
 STEPS = 5
 TOLERANCE = 1e-4
 Golden = dict[str, Any]
+OPTIONS: dict[str, dict[str, Any]] = {"penalty": {"name": "L_var"}}
+"""Options without a default, by loss."""
 
 
 def draw(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def descend(parameters: Iterable[Tensor], value: Callable[[], Tensor], share: float) -> list[float]:
@@ -75,15 +77,17 @@ def model_curve(name: str) -> list[float]:
 
 
 def loss_curve(name: str) -> list[float]:
-    """Two learners over six images of three classes."""
-    objective = build_objective([Component(name)]).double()
+    """Two learners over six images of three classes, with a penalty; the same chance in every step."""
+    objective = build_objective([Component(name, OPTIONS.get(name, {}))]).double()
     labels = torch.tensor([0, 0, 1, 1, 2, 2])
     inputs = tuple(draw(6, 8, seed=10 + j) - 0.3 for j in range(2))
     weights = tuple((draw(4, 8, seed=20 + j) - 0.5).requires_grad_() for j in range(2))
 
     def value() -> Tensor:
         learners = tuple(x @ w.T for x, w in zip(inputs, weights, strict=True))
-        output = Output(F.normalize(learners[0]), learners, weights, inputs)
+        penalties = {"L_var": sum(x.var(dim=0).mean() for x in learners)}
+        output = Output(F.normalize(learners[0]), learners, weights, inputs, penalties=penalties)
+        torch.manual_seed(5)
         return sum(objective(output, Batch(torch.empty(6, 3, 1, 1), labels)).values())
 
     return descend([*weights, *objective.parameters()], value, share=0.05)

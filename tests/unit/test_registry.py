@@ -11,6 +11,7 @@ from typing import Any
 import at_hand
 import pytest
 import torch
+from golden_curves import OPTIONS
 from torch import nn
 
 from reproducible import registry
@@ -76,12 +77,13 @@ def test_every_loss_runs_forward_and_backward(name: str) -> None:
     given = torch.randn(4, 6, generator=stream)
     weight = torch.randn(3, 6, generator=stream, requires_grad=True)
     learned = given @ weight.T
-    output = Output(nn.functional.normalize(learned), (learned,), (weight,), (given,))
-    losses = build_objective([Component(name)])(output, Batch(torch.empty(4, 3, 1, 1), LABELS))
-    assert list(losses) == [name]
-    assert losses[name].shape == ()
-    losses[name].backward()
-    assert torch.isfinite(losses[name])
+    penalties = {"L_var": learned.var(dim=0).mean()}
+    output = Output(nn.functional.normalize(learned), (learned,), (weight,), (given,), penalties=penalties)
+    objective = build_objective([Component(name, OPTIONS.get(name, {}))])
+    (loss,) = objective(output, Batch(torch.empty(4, 3, 1, 1), LABELS)).values()
+    assert loss.shape == ()
+    loss.backward()
+    assert torch.isfinite(loss)
     assert weight.grad is not None
     assert torch.isfinite(weight.grad).all()
     assert weight.grad.abs().sum() > 0

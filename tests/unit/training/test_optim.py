@@ -10,6 +10,7 @@ from torch import nn
 
 from reproducible.config import OptimiserConfig
 from reproducible.losses.binomial_deviance import BinomialDeviance
+from reproducible.losses.margin import MarginLoss
 from reproducible.losses.objective import Objective
 from reproducible.models.unified import Unified
 from reproducible.training.optim import build_optimiser, build_schedule
@@ -51,6 +52,16 @@ def test_frozen_parameters_are_left_out() -> None:
     optimiser = build_optimiser(model, Objective({"deviance": BinomialDeviance()}), CONFIG)
     held = {id(p) for g in optimiser.param_groups for p in g["params"]}
     assert held == {id(p) for p in (*model.learner.parameters(), *model.after.parameters())}
+
+
+@pytest.mark.parametrize("classes", [0, 5])
+def test_learnt_boundary_of_the_margin_loss_is_new_and_does_not_decay(classes: int) -> None:
+    objective = Objective({"margin": MarginLoss(learn_beta=True, classes=classes)})
+    optimiser = build_optimiser(WithBias(), objective, CONFIG)
+    beta = objective.terms["margin"].beta
+    (group,) = [g for g in optimiser.param_groups if any(p is beta for p in g["params"])]
+    assert (group["lr"], group["weight_decay"]) == (1e-2, 0.0)
+    assert not list(Objective({"margin": MarginLoss(classes=classes)}).parameters())
 
 
 def test_decay_is_coupled_to_adam() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from pytorch_metric_learning.losses import ProxyNCALoss
-from tiny_runs import TinyTrunk, make_store, spied, tiny_config, training
+from tiny_runs import TinyTrunk, make_store, spied, tiny_config, training, without_machine
 from torch import nn
 
 from reproducible import registry
@@ -20,8 +20,10 @@ from reproducible.models.unified import Learner
 from reproducible.training import loop
 from reproducible.training.loop import Training
 from reproducible.training.seeding import generator, initialise, stream_seed
+from reproducible.types import Batch
 
 Make = Callable[..., Training]
+DRAWING = {"model": Component("gated", {"dim": 6}), "objective": (Component("margin"),)}  # dropout, sampled negatives
 
 
 def train(run: Training, steps: int) -> None:
@@ -76,6 +78,45 @@ def test_batches_do_not_depend_on_what_was_drawn_before(make: Make) -> None:
     torch.manual_seed(99)
     used.batch(7)
     torch.testing.assert_close(fresh.batch(4).images, used.batch(4).images, rtol=0, atol=0)
+
+
+def test_what_model_and_loss_draw_comes_from_the_run(make: Make) -> None:
+    """Dropout and sampled negatives: the same for the same seed and step, others for others."""
+    batch = make("batch").batch(1)
+    found = []
+    for name, seed, step in (("first", 0, 0), ("again", 0, 0), ("later", 0, 1), ("other", 1, 0)):
+        run = make(name, seed=seed, **DRAWING)
+        run.model.load_state_dict(make("weights", **DRAWING).model.state_dict())
+        run.step = step
+        torch.manual_seed(len(found))
+        found.append(run.losses(batch)["margin"].item())
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
+
+
+def test_arm_whose_model_draws_samples_the_same_negatives(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = spied(monkeypatch, torch, "rand", lambda *_, **__: torch.get_rng_state().sum().item())
+    for model in ("unified", "gated"):
+        run = make(model, model=Component(model, {"dim": 6}), objective=(Component("margin"),))
+        run.losses(run.batch(1))
+    assert len(chance) == 2
+    assert chance[0] == chance[1]
+
+
+def test_resumed_run_draws_what_it_would_have_drawn(make: Make) -> None:
+    whole, cut = make("whole", **DRAWING), make("cut", **DRAWING)
+    batch = cut.batch
+
+    def stop(step: int) -> Batch:
+        if step == 7:
+            raise KeyboardInterrupt
+        return batch(step)
+
+    cut.batch = stop
+    with pytest.raises(KeyboardInterrupt):
+        cut.run()
+    torch.manual_seed(99)
+    assert without_machine(make("cut", **DRAWING).run()) == without_machine(whole.run())
 
 
 def test_seeds_steps_and_streams_differ(make: Make) -> None:

@@ -1,0 +1,94 @@
+r"""Distance-weighted sampling of negatives (Wu et al. 2017, section 4; VEM section IV.B).
+
+Distances between random points of the unit sphere in d dimensions have the density
+
+.. math::  q(D) \propto D^{d-2} (1 - D^2/4)^{(d-3)/2}
+
+and gather around :math:`\sqrt 2`. A negative drawn with weight :math:`1/q(D)` may have any distance instead. Distances
+below ``lower`` count as ``lower``, which bounds the weights; negatives from ``upper`` on are not drawn, since they cost
+nothing in the margin loss. An anchor all of whose negatives lie there draws uniformly. Explained on page: notation.
+
+Each anchor's weights are scaled by their own largest one. The authors' code and pytorch-metric-learning scale by the
+largest of the batch: where d is large, an anchor with far negatives alone then underflows to zero, and draws uniformly
+in the one and is left out by the other.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reproducible.losses.pairs import Triplets, check_batch, positive_pairs
+
+
+def sampling_probabilities(embeddings: Tensor, labels: Tensor, lower: float = 0.5, upper: float = 1.4) -> Tensor:
+    """Probability of each image as the negative of each anchor.
+
+    Args:
+        embeddings: any scale, :math:`(N, d)`.
+        labels: at least two classes, :math:`(N,)`.
+        lower: distances below it count as it.
+        upper: negatives at this distance or further are not drawn, unless an anchor has no others.
+
+    Returns:
+        :math:`(N, N)`; each row, an anchor's, sums to 1.
+    """
+    unit = F.normalize(embeddings, dim=1)
+    squared = (2 - 2 * (unit @ unit.T)).clamp(min=lower**2)
+    rest = (1 - squared / 4).clamp(min=torch.finfo(squared.dtype).tiny)
+    dim = embeddings.shape[1]
+    log_weights = ((2 - dim) * squared.log() - (dim - 3) * rest.log()) / 2  # log 1/q
+    negative = labels[:, None] != labels
+    near = negative & (squared < upper**2)
+    empty = ~near.any(dim=1, keepdim=True)
+    log_weights = torch.where(empty, 0, log_weights)
+    return log_weights.masked_fill(~torch.where(empty, negative, near), -torch.inf).softmax(dim=1)
+
+
+def draw(probabilities: Tensor, count: int) -> Tensor:
+    """Independent draws from each row, by inversion of its distribution function, on the device of the rows.
+
+    Args:
+        probabilities: :math:`(R, C)`, 0 or more; each row is scaled to sum to 1.
+        count: draws a row.
+
+    Returns:
+        Columns, int64, (R, count). A column of probability 0 is never drawn.
+    """
+    cumulative = probabilities.double().cumsum(dim=1)
+    total = cumulative[:, -1:]
+    chance = torch.rand(len(probabilities), count, dtype=torch.float64, device=probabilities.device) * total
+    return torch.searchsorted(cumulative, chance.minimum(total.nextafter(torch.zeros_like(total))), right=True)
+
+
+class DistanceWeighted(nn.Module):
+    """A miner, also for pytorch-metric-learning's losses and trainers: a negative for each positive pair.
+
+    Draws from torch's generator of the device.
+
+    Args:
+        lower, upper: as in :func:`sampling_probabilities`.
+    """
+
+    def __init__(self, lower: float = 0.5, upper: float = 1.4) -> None:
+        super().__init__()
+        self.lower, self.upper = lower, upper
+
+    @torch.no_grad()
+    def forward(self, embeddings: Tensor, labels: Tensor) -> Triplets:
+        """Anchors, positives and negatives; each pair of one class occurs in both orders.
+
+        Args:
+            embeddings: any scale, :math:`(N, d)`.
+            labels: int64, :math:`(N,)`.
+
+        Raises:
+            ValueError: if the shapes do not fit, or there is no positive or no negative pair.
+        """
+        check_batch(embeddings, labels)
+        anchors, positives = positive_pairs(labels)
+        if len(anchors) == len(labels) * (len(labels) - 1):
+            raise ValueError(f"the batch has no negative pair: {len(labels)} images of one class")
+        probabilities = sampling_probabilities(embeddings, labels, self.lower, self.upper)
+        return anchors, positives, draw(probabilities, len(labels))[anchors, positives]
