@@ -40,6 +40,7 @@ from reproducible.data.manifest import (
     read_index,
 )
 from reproducible.data.photographs import source as photographs
+from reproducible.data.photographs.locate import locate
 from reproducible.resources import UserError, cache_dir
 
 LAYOUT = 1
@@ -194,6 +195,18 @@ def store_folder(manifest: Manifest) -> Path:
         what = (v.plan, v.images, v.side, v.seed, v.difficulty)
         depends = f"{LAYOUT} {render.VERSION} {fonts.versions()} {what}"
     return cache_dir() / "stores" / f"{manifest.name}-{hashlib.sha256(depends.encode()).hexdigest()[:16]}"
+
+
+def state(manifest: Manifest) -> str:
+    """In two words: whether a data set is prepared, and if not, whether it could be from what is here."""
+    if store_folder(manifest).is_dir():
+        return "prepared"
+    if isinstance(manifest, PhotoManifest):
+        try:
+            locate(manifest, fetch=False)
+        except UserError:
+            return "not here"
+    return "not prepared"
 
 
 def fingerprint_of(folder: Path, rows: tuple[Row, ...]) -> str:

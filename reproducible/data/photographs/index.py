@@ -5,15 +5,15 @@ Explained on page: data-card.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import PurePosixPath
 
 import numpy as np
 
-from reproducible.data.description import PhotoManifest
 from reproducible.data.photographs.files import IMAGES, Files
+from reproducible.data.photographs.plan import Halves
 from reproducible.resources import UserError
 
 NO_BOX = (float("nan"),) * 4
@@ -85,12 +85,11 @@ class Index:
         return self
 
 
-def parts_of(manifest: PhotoManifest, entries: Iterable[Entry]) -> list[str]:
-    """The part of each image: the source's own, or train and test by the manifest's rule over classes."""
-    entries = list(entries)
-    if manifest.train.rule == "given":
+def parts_of(train: Halves, entries: Sequence[Entry]) -> list[str]:
+    """The part of each image: the source's own, or train and test by a rule over classes."""
+    if train.rule == "given":
         return [entry.part for entry in entries]
-    trained = manifest.train.trained({entry.number: entry.name for entry in entries})
+    trained = train.trained({entry.number: entry.name for entry in entries})
     return ["train" if entry.number in trained else "test" for entry in entries]
 
 

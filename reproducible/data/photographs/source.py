@@ -79,7 +79,7 @@ def survey(manifest: PhotoManifest, fetch: bool) -> Survey:
     files = Files(manifest.name, located.places)
     index = layouts.read(manifest.layout, files).without(manifest.exclude)
     problems = match(index, files, located.source.rename)
-    parts = parts_of(manifest, index.entries)
+    parts = parts_of(manifest.train, index.entries)
     counts, found = dict.fromkeys(manifest.counts, 0) | Counter(parts), classes_of(index, parts)
     if counts != manifest.counts:
         problems.append(f"{manifest.name}: wrong counts: images by part {counts}, expected {manifest.counts}.")
