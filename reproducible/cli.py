@@ -46,9 +46,8 @@ def data_list() -> None:
         manifest = load_manifest(name)
         typer.echo(f"{name:20} {state(manifest):12} {manifest.title}")
     typer.echo(f"Prepared stores are kept in {cache_dir() / 'stores'}, manifests of your own in {own_manifests()}.")
-    typer.echo(
-        f"Data sets that do not ship are looked for in {external_data() or 'the folder REPRODUCIBLE_DATA names'}."
-    )
+    where = external_data() or "the folder that REPRODUCIBLE_DATA names (it names none)"
+    typer.echo(f"Data sets that do not ship are looked for in {where}.")
 
 
 @data_app.command("prepare")
@@ -110,7 +109,7 @@ def data_folder(
 
     named = tuple(filter(None, (one.strip() for one in classes.split(","))))
     train = Halves(rule, classes=named, seed=seed)
-    written = describe(path, name, train, exclude or (), side, fit, validation)
+    written = describe(path, train, name, exclude or (), side, fit, validation)
     typer.echo(f"Manifest: {written}\nNext: reproducible data prepare {written.stem}")
 
 

@@ -1,4 +1,4 @@
-"""What a data card shows: origin and protocols, counts, contact sheets, overlap with ImageNet's labels, near-duplicates.
+"""What a data card shows: origin, counts, contact sheets, overlap with ImageNet's labels, near-duplicates.
 
 Explained on page: data-card.
 """
@@ -46,7 +46,7 @@ def card(source: str | Manifest) -> str:
         lines += [f"Made from: {store.source['source']}"] if store.source else []
         lines += [f"Found: {remark}" for remark in store.source.get("remarks", ())]
         lines += ["", counts_table(store).to_string()]
-    elif isinstance(manifest, PhotoManifest):
+    elif isinstance(manifest, PhotoManifest) and state(manifest) == "not here":
         lines += ["", what_to_do(manifest)]
     return "\n".join(lines)
 

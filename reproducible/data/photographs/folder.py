@@ -21,8 +21,8 @@ _SHARE = 7
 
 def describe(
     folder: Path,
+    train: Halves,
     name: str = "",
-    train: Halves = Halves("first_half"),  # noqa: B008: it is frozen
     exclude: Sequence[str] = (),
     side: int = 256,
     fit: str = "centre",
@@ -32,8 +32,8 @@ def describe(
 
     Args:
         folder: of the photographs; nothing in it is changed.
-        name: of the data set; empty: the folder's.
         train: which classes are trained on.
+        name: of the data set; empty: the folder's.
         exclude: patterns of paths or class names to leave out.
         side: of the stored images, in pixels.
         fit: "centre" or "squash".
