@@ -71,7 +71,7 @@ def main() -> None:
                 asked.queries,
                 f"{seconds:.1f}",
                 f"{megabytes:.0f}",
-                platform.processor() or platform.machine(),
+                platform.machine(),
             ]
             writer.writerow(row)
             print(*row)

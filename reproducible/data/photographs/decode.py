@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 import subprocess
 import sys
@@ -52,16 +53,23 @@ class Fitting:
     crop: str = "none"
     upright: bool = False
 
-    def region(self, width: int, height: int, box: Box) -> Box:
-        """The part of a photograph that is kept, in pixel edges; a box outside the photograph is cut to it."""
-        x0, y0, x1, y1 = 0.0, 0.0, float(width), float(height)
-        if self.crop == "box" and not np.isnan(box[0]):
-            x0, y0, x1, y1 = (min(max(v, 0.0), m) for v, m in zip(box, (width, height, width, height), strict=True))
-            if x1 - x0 < 1 or y1 - y0 < 1:
+    def region(self, width: int, height: int, box: Box) -> tuple[int, int, int, int]:
+        """The part of a photograph that is kept, x0, y0, x1, y1 in whole pixels.
+
+        A box is widened to whole pixels and cut to the photograph.
+
+        Raises:
+            ValueError: the box leaves nothing of it.
+        """
+        x0, y0, x1, y1 = 0, 0, width, height
+        if self.crop == "box" and not math.isnan(box[0]):
+            x0, y0 = max(math.floor(box[0]), 0), max(math.floor(box[1]), 0)
+            x1, y1 = min(math.ceil(box[2]), width), min(math.ceil(box[3]), height)
+            if x1 <= x0 or y1 <= y0:
                 raise ValueError(f"the box {box} leaves nothing of a photograph of {width} x {height} pixels")
         if self.fit == "centre":
             short = min(x1 - x0, y1 - y0)
-            x0, y0 = (x0 + x1 - short) / 2, (y0 + y1 - short) / 2
+            x0, y0 = x0 + (x1 - x0 - short) // 2, y0 + (y1 - y0 - short) // 2
             x1, y1 = x0 + short, y0 + short
         return x0, y0, x1, y1
 
@@ -104,7 +112,7 @@ def examine(content: bytes, job: Job, fitting: Fitting, images: np.ndarray | Non
         region = fitting.region(*photograph.size, job.box)
         if images is not None:
             size = (fitting.side, fitting.side)
-            images[job.place] = np.asarray(photograph.resize(size, Image.Resampling.BICUBIC, region))
+            images[job.place] = np.asarray(photograph.crop(region).resize(size, Image.Resampling.BICUBIC))
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error ... by file format
         said = f"{job.path}: corrupt or truncated image ({type(error).__name__}: {error})."
         return Found(job.place, problem=said)

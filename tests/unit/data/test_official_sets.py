@@ -207,14 +207,9 @@ def test_crop_and_fit(made, crop: str, fit: str) -> None:
     """Against Pillow's crop and resize; the box itself then fills the image."""
     mini = made("cub200")
     store = prepare(_with(_with(mini.write(), "crop", crop), "fit", fit))
-    x0, y0, x1, y1 = (6, 3, 18, 12) if crop == "box" else (0, 0, miniatures.WIDTH, miniatures.HEIGHT)
-    if fit == "centre":
-        short = min(x1 - x0, y1 - y0)
-        middle = (x0 + x1) / 2, (y0 + y1) / 2
-        x0, x1, y0, y1 = middle[0] - short / 2, middle[0] + short / 2, middle[1] - short / 2, middle[1] + short / 2
-    if x0 == int(x0):  # Pillow's crop takes whole pixels
-        expected = squashed(mini.files[mini.images[1]], box=(int(x0), int(y0), int(x1), int(y1)))
-        np.testing.assert_array_equal(store.images[1], expected)
+    regions = {("box", "squash"): (6, 3, 18, 12), ("none", "centre"): (3, 0, 21, 18), ("box", "centre"): (7, 3, 16, 12)}
+    x0, _, x1, _ = region = regions[crop, fit]
+    np.testing.assert_array_equal(store.images[1], squashed(mini.files[mini.images[1]], box=region))
     if crop == "box":
         x = (np.array([6, 18]) - x0) * 16 / (x1 - x0)
         np.testing.assert_allclose(store.boxes[1, 0, [0, 2]], x.clip(0, 16), rtol=1e-6)
@@ -375,6 +370,6 @@ def test_rules() -> None:
     assert drawn[0] == Halves("random").trained(classes)
     with pytest.raises(UserError, match=r"no class 'cc'\. Did you mean 'c'"):
         Halves("list", classes=("cc",)).trained(classes)
-    with pytest.raises(UserError, match=r"no rule 'halves'\. Did you mean 'first_half'"):
-        Halves("halves")
+    with pytest.raises(UserError, match=r"no rule 'first half'\. Did you mean 'first_half'"):
+        Halves("first half")
     assert HeldOut(3).seed == 0
