@@ -40,7 +40,7 @@ def work(depth: int, queries: int) -> tuple[float, float]:
         ids, _ = nearest(rows[:queries], rows, k, own=np.arange(queries))
         ks = [one for one in (1, 2, 4, 8, 10, 100, 1000) if one <= depth]
         result = retrieval_metrics(ids, labels[:queries], labels, ks=ks, own_in_gallery=True)
-        assert 0 <= result.map_at_r <= result.recall[1] <= 1
+        assert 0 <= result.map_at_r <= 1 and 0 <= result.recall[1] <= 1
     return time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

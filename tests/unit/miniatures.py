@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from reproducible.resources import manifests
+from reproducible.resources import cache_dir, manifests
 
 WIDTH, HEIGHT = 24, 18
 
@@ -200,6 +200,23 @@ def inshop(folder: Path) -> Miniature:
         "list_attr_items.txt": lines(len(items), "item_id attribute_labels", *items),
     }
     return made
+
+
+def squashed(content: bytes, side: int = 16, box: tuple[int, int, int, int] | None = None) -> np.ndarray:
+    """What the store should hold: Pillow's own steps, one after the other."""
+    image = Image.open(io.BytesIO(content)).convert("RGB")
+    return np.asarray((image.crop(box) if box else image).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def left_behind() -> list[str]:
+    """Names in the cache's folder of stores, without lock files."""
+    return sorted(p.name for p in cache_dir().glob("stores/*") if p.suffix != ".lock")
+
+
+def changed(path: Path, key: str, value: object) -> Path:
+    """A manifest with one other value; returns its path."""
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {key: value}))
+    return path
 
 
 OFFICIAL = {"cub200": cub, "cars196": cars, "sop": products, "inshop": inshop}

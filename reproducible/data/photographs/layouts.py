@@ -125,8 +125,10 @@ def _cars(files: Files) -> Index:
 
 def _mat(files: Files, name: str) -> dict:
     """The variables of a MATLAB file of a source."""
-    from scipy.io import loadmat
-
+    try:
+        from scipy.io import loadmat
+    except ImportError as error:
+        raise UserError(f"{files.name}: {name} is read with scipy: install the extra 'analysis'.") from error
     return loadmat(io.BytesIO(files.read(folder_of(files, name) + name)[0]))
 
 

@@ -114,8 +114,13 @@ def download(file: Download) -> Path:
     Raises:
         UserError: offline, refused, or another file than expected.
     """
-    import pooch
-
+    try:
+        import pooch
+    except ImportError as error:
+        raise UserError(
+            f"{file.url}: downloading needs pooch: install the extra 'analysis', or fetch it by other means and put it"
+            f" into {downloads()}."
+        ) from error
     known = f"md5:{file.md5}" if file.md5 else f"sha256:{file.sha256}" if file.sha256 else None
     shelf = pooch.create(
         path=downloads(),

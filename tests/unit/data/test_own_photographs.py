@@ -175,6 +175,20 @@ def test_bad_manifest(cache: Path, tmp_path: Path) -> None:
             load_manifest(path)
 
 
+def test_rules() -> None:
+    classes = {3: "c", 5: "e", 8: "h", 9: "i", 12: "l"}
+    assert Halves("first_half").trained(classes) == {3, 5}
+    assert Halves("up_to", up_to=8).trained(classes) == {3, 5, 8}
+    assert Halves("list", classes=("l", "c")).trained(classes) == {3, 12}
+    drawn = [Halves("random", seed=seed).trained(classes) for seed in range(20)]
+    assert all(len(d) == 2 and d <= set(classes) for d in drawn) and len({frozenset(d) for d in drawn}) > 3
+    assert drawn[0] == Halves("random").trained(classes)
+    with pytest.raises(UserError, match=r"no class 'cc'\. Did you mean 'c'"):
+        Halves("list", classes=("cc",)).trained(classes)
+    with pytest.raises(UserError, match=r"no rule 'first half'\. Did you mean 'first_half'"):
+        Halves("first half")
+
+
 sides = st.integers(1, 500)
 
 
