@@ -118,11 +118,15 @@ def examine(content: bytes, job: Job, fitting: Fitting, images: np.ndarray | Non
         return Found(job.place, problem=said)
     pixels = np.asarray(photograph)
     if mode in ("RGB", "RGBA", "P"):
-        flat = int((pixels.max(2) - pixels.min(2)).max())
-        mode = "grey" if flat < _GREY else "RGB"
+        mode = "grey" if _flat(pixels[::8, ::8]) and _flat(pixels) else "RGB"  # a few pixels tell most apart
     elif mode in ("L", "LA", "1", "I", "F", "I;16"):
         mode = "grey"
     return Found(job.place, *photograph.size, mode, hashlib.blake2b(pixels, digest_size=16).hexdigest())
+
+
+def _flat(pixels: np.ndarray) -> bool:
+    """Whether the channels of all pixels are nearly equal."""
+    return int((pixels.max(2) - pixels.min(2)).max()) < _GREY
 
 
 def decode(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -276,3 +277,28 @@ def test_prepare_downloads_what_can_be(server) -> None:
 
 def _files(url: str) -> tuple[Download, ...]:
     return (Download("set.bin", url=f"{url}/set.bin", sha256=hashlib.sha256(CONTENT).hexdigest()),)
+
+
+def test_command_line(photographs) -> None:
+    """One command makes the data set, and says which is next; the card shows what it is."""
+    from typer.testing import CliRunner
+
+    from reproducible.cli import app
+
+    def call(*words: str) -> str:
+        done = CliRunner().invoke(app, ["data", *words])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    said = call("folder", str(photographs()), "--name", "mine", "--rule", "random", "--seed", "1", "--side", "8")
+    assert "reproducible data prepare mine" in said
+    assert re.search(r"mine +not prepared +Photographs of My Photographs, 8 classes", call("list"))
+    assert "mine: 24 images ready" in call("prepare", "mine") and "mine: 24 images checked, 0 problems" in call(
+        "verify", "mine"
+    )
+    shown = call("card", "mine")
+    for words in ("Protocol all_to_all: train, test among train, test", "Prepared at 8 x 8", "Made from: folder"):
+        assert words in shown
+    shown = call("card", "sop")
+    for words in ("Known: some photographs are grey", "'sop' is not here", "Stanford_Online_Products.zip"):
+        assert words in shown
