@@ -42,7 +42,9 @@ def card(source: str | Manifest) -> str:
     if state(manifest) == "prepared":
         store = open_store(manifest)
         side = store.images.shape[1]
-        lines += ["", f"Prepared at {side} x {side}, fingerprint {store.fingerprint}"]
+        agrees = {store.fingerprint: "as the manifest says", "": "the manifest states none"}
+        said = agrees.get(manifest.fingerprint, f"the manifest says {manifest.fingerprint}: other pixels or labels")
+        lines += ["", f"Prepared at {side} x {side}, fingerprint {store.fingerprint}: {said}"]
         lines += [f"Made from: {store.source['source']}"] if store.source else []
         lines += [f"Found: {remark}" for remark in store.source.get("remarks", ())]
         lines += ["", counts_table(store).to_string()]
