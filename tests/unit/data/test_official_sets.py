@@ -108,6 +108,15 @@ def test_cub_knows_boxes_parts_and_attributes(made) -> None:
     np.testing.assert_array_equal(store.coarse, store.labels)
 
 
+def test_cub_without_the_names_of_attributes(made) -> None:
+    """As in an extracted folder that was taken without what lies beside it."""
+    mini = made("cub200")
+    del mini.files["attributes.txt"]
+    store = prepare(mini.write(extracted="CUB_200_2011"))
+    assert store.attributes is None and store.points is not None
+    assert any("attributes.txt with their names, are not here: left out" in line for line in store.source["remarks"])
+
+
 def test_cars_boxes_count_pixels_from_one(made) -> None:
     store = prepare(made("cars196").write())
     scale = np.array([16 / miniatures.WIDTH, 16 / miniatures.HEIGHT])
