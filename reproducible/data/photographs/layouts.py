@@ -93,7 +93,7 @@ def _cub(files: Files) -> Index:
     names_at = [path for path in files.sizes if path.rpartition("/")[2] == "attributes.txt"]
     if not names_at or marks not in files.sizes or parts not in files.sizes:
         index.remarks.append(
-            "lists of parts or attributes, or attributes.txt with their names, are not here: left out."
+            "parts, attributes or attributes.txt with their names are not here: left out."
         )
     if marks in files.sizes and names_at:  # the official archive has the names beside the folder of the set
         names, present = files.read(names_at[0], marks)

@@ -114,7 +114,7 @@ def test_cub_without_the_names_of_attributes(made) -> None:
     del mini.files["attributes.txt"]
     store = prepare(mini.write(extracted="CUB_200_2011"))
     assert store.attributes is None and store.points is not None
-    assert any("attributes.txt with their names, are not here: left out" in line for line in store.source["remarks"])
+    assert any("attributes.txt with their names are not here: left out" in line for line in store.source["remarks"])
 
 
 def test_cars_boxes_count_pixels_from_one(made) -> None:
