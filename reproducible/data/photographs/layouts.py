@@ -92,9 +92,7 @@ def _cub(files: Files) -> Index:
                 index.points[order[image], int(part) - 1] = float(x), float(y)
     names_at = [path for path in files.sizes if path.rpartition("/")[2] == "attributes.txt"]
     if not names_at or marks not in files.sizes or parts not in files.sizes:
-        index.remarks.append(
-            "parts, attributes or attributes.txt with their names are not here: left out."
-        )
+        index.remarks.append("parts, attributes or attributes.txt with their names are not here: left out.")
     if marks in files.sizes and names_at:  # the official archive has the names beside the folder of the set
         names, present = files.read(names_at[0], marks)
         index.attribute_names = tuple(dict(_fields(names, 1)).values())
