@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Attention for zero-shot image retrieval: reproduce, measure and judge. Start with `reproducible doctor`.",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Data sets: prepare the packed store, verify every image.")
+data_app = typer.Typer(no_args_is_help=True, help="Data sets: list, prepare, verify, describe; folders of your own.")
 study_app = typer.Typer(no_args_is_help=True, help="Studies: list arms and costs, tune on validation classes, run.")
 record_app = typer.Typer(no_args_is_help=True, help="Records of finished runs: list, verify by rescoring.")
 app.add_typer(data_app, name="data")
@@ -39,22 +39,32 @@ Name = Annotated[str, typer.Argument(help="Which one; the list verb shows all.")
 @data_app.command("list")
 def data_list() -> None:
     """Data sets that have a manifest, and where prepared ones are."""
-    from reproducible.data.manifest import load_manifest, manifest_names
+    from reproducible.data.manifest import load_manifest, manifest_names, own_manifests
+    from reproducible.data.store import state
 
     for name in manifest_names():
-        typer.echo(f"{name:20} {load_manifest(name).title}")
-    typer.echo(f"Prepared stores are kept in {cache_dir() / 'stores'}.")
+        manifest = load_manifest(name)
+        typer.echo(f"{name:20} {state(manifest):12} {manifest.title}")
+    typer.echo(f"Prepared stores are kept in {cache_dir() / 'stores'}, manifests of your own in {own_manifests()}.")
+    where = external_data() or "the folder that REPRODUCIBLE_DATA names (it names none)"
+    typer.echo(f"Data sets that do not ship are looked for in {where}.")
 
 
 @data_app.command("prepare")
-def data_prepare(name: Name = "groceries") -> None:
-    """Decode or render a data set once into a packed store; a second call only opens it."""
+def data_prepare(name: Name = "groceries", workers: Workers = 0) -> None:
+    """Decode or render a data set once into a packed store; a second call only opens it.
+
+    What can be downloaded is; otherwise the message says what to put where. Stop it as you like: it goes on where it
+    was. NAME@side=256,fit=centre,crop=box stores photographs in another way, as a data set of that name.
+    """
     from reproducible.data.store import prepare
 
-    store = prepare(name)
+    store = prepare(name, workers=workers or None)
     typer.echo(
         f"{name}: {len(store.labels)} images ready, fingerprint {store.fingerprint[:16]}, in {cache_dir() / 'stores'}"
     )
+    for line in store.source.get("remarks", ()):
+        typer.echo(f"  {line}")
 
 
 @data_app.command("verify")
@@ -71,6 +81,36 @@ def data_verify(name: Name = "groceries") -> None:
         typer.echo(f"  {line}")
     if report.problems:
         raise typer.Exit(1)
+
+
+@data_app.command("card")
+def data_card(name: Name = "groceries") -> None:
+    """What a data set is: origin, licence, protocols, known defects and, once prepared, its images by part."""
+    from reproducible.data.cards import card
+
+    typer.echo(card(name))
+
+
+@data_app.command("folder")
+def data_folder(
+    path: Annotated[Path, typer.Argument(help="A folder whose folders are the classes; nothing in it is changed.")],
+    name: Annotated[str, typer.Option(help="Of the data set; empty: the folder's.")] = "",
+    rule: Annotated[str, typer.Option(help="Which classes are trained on: first_half, random or list.")] = "first_half",
+    classes: Annotated[str, typer.Option(help="For the rule list: class names, divided by commas.")] = "",
+    seed: Annotated[int, typer.Option(help="For the rule random.")] = 0,
+    exclude: Annotated[list[str] | None, typer.Option(help="A class or a pattern of paths to leave out.")] = None,
+    side: Annotated[int, typer.Option(help="Of the stored images, in pixels.")] = 256,
+    fit: Annotated[str, typer.Option(help="centre (of the short side) or squash.")] = "centre",
+    validation: Annotated[int, typer.Option(help="Training classes held out; 0: one in seven.")] = 0,
+) -> None:
+    """Make a data set of your own photographs: writes its manifest. Next: `data prepare NAME`."""
+    from reproducible.data.photographs.folder import describe
+    from reproducible.data.photographs.plan import Halves
+
+    named = tuple(filter(None, (one.strip() for one in classes.split(","))))
+    train = Halves(rule, classes=named, seed=seed)
+    written = describe(path, train, name, exclude or (), side, fit, validation)
+    typer.echo(f"Manifest: {written}\nNext: reproducible data prepare {written.stem}")
 
 
 @app.command()
@@ -217,7 +257,7 @@ def doctor() -> None:
 
     from reproducible.backbones.published import weights_found
     from reproducible.data.manifest import load_manifest, manifest_names
-    from reproducible.data.store import store_folder
+    from reproducible.data.store import state
     from reproducible.training.devices import choose_device, choose_precision, hardware
 
     device = choose_device()
@@ -243,10 +283,7 @@ def doctor() -> None:
     lines["cores, threads"] = f"{default_workers()}, {torch.get_num_threads()}"
     lines["shipped files"] = ", ".join(_state(name) for name in shipped())
     lines["weights found"] = ", ".join(f"{name}: {path or 'not here'}" for name, path in weights_found().items())
-    lines["data sets"] = ", ".join(
-        f"{name} ({'prepared' if store_folder(load_manifest(name)).is_dir() else 'not prepared yet'})"
-        for name in manifest_names()
-    )
+    lines["data sets"] = ", ".join(f"{name} ({state(load_manifest(name))})" for name in manifest_names())
     lines["prepared stores and runs"] = cache_dir()
     lines["records"] = manifests() / "records"
     lines["further data"] = external_data() or "none (set REPRODUCIBLE_DATA to a folder that holds it)"

@@ -121,7 +121,7 @@ def read_images(source: str | Path | Manifest, paths: Iterable[str]) -> Iterator
     """
     manifest = load_manifest(source)
     if not isinstance(manifest, ArchiveManifest):
-        raise UserError(f"Data set {manifest.name!r} has no archive to read from: its images are rendered.")
+        raise UserError(f"Data set {manifest.name!r} has no archive to read from; only sets that ship have one.")
     with _reader(manifest) as reader:
         for path in paths:
             yield reader.image(path)

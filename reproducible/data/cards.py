@@ -1,4 +1,4 @@
-"""What a data card shows: counts, contact sheets, overlap with ImageNet's labels, near-duplicates.
+"""What a data card shows: origin, counts, contact sheets, overlap with ImageNet's labels, near-duplicates.
 
 Explained on page: data-card.
 """
@@ -14,12 +14,43 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reproducible.data.manifest import PARTS, ArchiveManifest
-from reproducible.data.store import Store
+from reproducible.data.manifest import PARTS, ArchiveManifest, Manifest, PhotoManifest, load_manifest
+from reproducible.data.photographs.locate import what_to_do
+from reproducible.data.store import Store, open_store, state
 from reproducible.resources import UserError, nearest_name
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def card(source: str | Manifest) -> str:
+    """The card of a data set as text: what it is, its protocols and known defects; its images where it is prepared,
+    what can be put where otherwise.
+
+    Args:
+        source: data set, as for ``load_manifest``.
+    """
+    manifest = load_manifest(source)
+    lines = [manifest.title, f"Attribution: {manifest.attribution}", f"Licence: {manifest.licence.name}"]
+    lines += [f"Origin: {manifest.origin}", f"Images by part: {manifest.counts}"]
+    for name, (queries, gallery) in manifest.protocols.items():
+        lines.append(f"Protocol {name}: {', '.join(queries)} among {', '.join(gallery)}")
+    if isinstance(manifest, PhotoManifest):
+        held_out = manifest.validation.classes
+        lines.append(f"Classes by part: {manifest.classes}; {held_out} of those trained on are held out for validation")
+        lines += [f"Known: {defect}" for defect in manifest.defects]
+    if state(manifest) == "prepared":
+        store = open_store(manifest)
+        side = store.images.shape[1]
+        agrees = {store.fingerprint: "as the manifest says", "": "the manifest states none"}
+        said = agrees.get(manifest.fingerprint, f"the manifest says {manifest.fingerprint}: other pixels or labels")
+        lines += ["", f"Prepared at {side} x {side}, fingerprint {store.fingerprint}: {said}"]
+        lines += [f"Made from: {store.source['source']}"] if store.source else []
+        lines += [f"Found: {remark}" for remark in store.source.get("remarks", ())]
+        lines += ["", counts_table(store).to_string()]
+    elif isinstance(manifest, PhotoManifest) and state(manifest) == "not here":
+        lines += ["", what_to_do(manifest)]
+    return "\n".join(lines)
 
 
 def counts_table(store: Store) -> pd.DataFrame:

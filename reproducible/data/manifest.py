@@ -1,8 +1,12 @@
 """What a data set is: its manifest in ``data_manifests`` and its index of images.
 
 One schema, written as the dataclasses below. A key that is not a field, a field that is missing and a value of the
-wrong type are errors that name the file and the field. A set comes from an archive of photographs, one file a set, or
-from the glyph renderer, whose file describes several variants; each variant is a data set of its own name.
+wrong type are errors that name the file and the field. A set comes from an archive of photographs that ships; from
+photographs that a reader brings; or from the glyph renderer, whose file describes several variants, each a data set of
+its own name. The dataclasses are in ``description.py``.
+
+A name may say how photographs that a reader brings are to be stored, as in ``cub200@side=256,fit=centre,crop=box``:
+that is a data set of its own, with a store of its own.
 Explained on page: data-card.
 """
 
@@ -11,132 +15,27 @@ from __future__ import annotations
 import csv
 import dataclasses
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from reproducible.data.description import (
+    PARTS,
+    ArchiveManifest,
+    ClassInfo,
+    File,
+    GlyphManifest,
+    Licence,
+    Manifest,
+    PhotoManifest,
+    Row,
+)
 from reproducible.data.glyphs.plan import RendererPin, Variant, glyphs_of, grouped
+from reproducible.data.photographs.plan import CROPS, FITS, LAYOUTS, safe
 from reproducible.data.schema import convert
-from reproducible.resources import UserError, asset, manifests, nearest_name
+from reproducible.resources import UserError, cache_dir, manifests, nearest_name
 
-PARTS = ("train", "val", "test", "iconic")
 _NOT_DATA_SETS = {"claims"}
-
-Protocol = tuple[tuple[str, ...], tuple[str, ...]]
-"""Parts of the queries, parts of the gallery; where they are the same, a query is left out of its own gallery."""
-
-
-@dataclass(frozen=True)
-class Licence:
-    """Name of the licence and the file that holds its text; empty where nothing is shipped."""
-
-    name: str
-    asset: str = ""
-
-
-@dataclass(frozen=True)
-class File:
-    """A file that belongs to the data set: name, digest and size in bytes."""
-
-    asset: str
-    sha256: str
-    bytes: int
-
-
-@dataclass(frozen=True)
-class Archive(File):
-    """The tar file of all images; every member lies in ``folder``."""
-
-    folder: str
-
-
-@dataclass(frozen=True)
-class Validation:
-    """How V is drawn: how many classes, out of which ids (first, last), with which seed."""
-
-    ids: tuple[int, int]
-    classes: int
-    seed: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
-    """A data set's description, whatever its images come from.
-
-    Attributes:
-        side: pixels; the store holds images of side x side.
-        fingerprint: SHA-256 over pixels, labels, parts and what else the store holds (``Store.fingerprint``) on the
-            reference machine.
-        counts: images by part.
-        coarse: names of the coarse classes in the order of their ids.
-        kinds: kind -> (first, last) class id.
-        protocols: retrieval protocols by name; the first is the primary one.
-        root: folder of the files; None: the package's assets.
-    """
-
-    name: str
-    title: str
-    licence: Licence
-    attribution: str
-    origin: str
-    side: int
-    fingerprint: str
-    counts: dict[str, int]
-    coarse: tuple[str, ...]
-    kinds: dict[str, tuple[int, int]]
-    protocols: dict[str, Protocol]
-    root: Path | None = field(default=None, metadata={"private": True})
-
-    def kind_of(self, class_id: int) -> str:
-        """Kind (fruit, carton, ...) of a class id."""
-        for kind, (first, last) in self.kinds.items():
-            if first <= class_id <= last:
-                return kind
-        raise UserError(f"Data set {self.name!r}: no kind covers class id {class_id}; kinds: {self.kinds}.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArchiveManifest(Manifest):
-    """Photographs in a tar archive with an index.
-
-    Attributes:
-        near_duplicate_cosine: threshold of the near-duplicate analysis.
-        imagenet_overlap: ImageNet-1k label -> class names it names or contains.
-        imagenet_related: ImageNet-1k label that comes near without naming a class -> why it does not count.
-    """
-
-    archive: Archive
-    index: File
-    validation: Validation
-    near_duplicate_cosine: float
-    imagenet_overlap: dict[str, tuple[str, ...]]
-    imagenet_related: dict[str, str]
-
-    def path(self, file: File | Licence) -> Path:
-        """Where one of the set's files is.
-
-        Raises:
-            UserError: if it is not there.
-        """
-        if self.root is None:
-            return asset(file.asset)
-        path = self.root / file.asset
-        if not path.is_file():
-            raise UserError(f"{path}: missing; data set {self.name!r} needs it. Origin: {self.origin}.")
-        return path
-
-
-@dataclass(frozen=True, kw_only=True)
-class GlyphManifest(Manifest):
-    """Glyphs that are rendered where they are needed.
-
-    Attributes:
-        pin: what the fingerprint was computed with.
-        variant: which classes, how many images, how difficult.
-    """
-
-    pin: RendererPin
-    variant: Variant
 
 
 @dataclass(frozen=True)
@@ -150,39 +49,23 @@ class _GlyphFile:
     variants: dict[str, Variant]
 
 
-class Row(NamedTuple):
-    """One image of the index."""
-
-    path: str
-    class_id: int
-    class_name: str
-    coarse_id: int
-    part: str
-    width: int
-    height: int
-
-
-class ClassInfo(NamedTuple):
-    """One class: id, name, coarse class id, kind."""
-
-    id: int
-    name: str
-    coarse_id: int
-    kind: str
+def own_manifests() -> Path:
+    """The folder of manifests that were written for a reader's own photographs."""
+    return cache_dir() / "manifests"
 
 
 def manifest_names() -> list[str]:
     """Names of the data sets that have a manifest."""
-    files = (path for path in manifests().glob("*.yaml") if path.stem not in _NOT_DATA_SETS)
-    return sorted(name for path in files for name in _names(_read(path), path))
+    return sorted(name for path in _files().values() for name in _names(_read(path), path))
 
 
 def load_manifest(source: str | Path | Manifest) -> Manifest:
     """Reads a manifest.
 
     Args:
-        source: the name of a data set; or the path of a YAML file, whose files then lie beside it (of one that
-            describes variants, the variant named like the file); or a manifest, which is returned as it is.
+        source: the name of a data set, with or without ``@`` and how it is to be stored; or the path of a YAML file,
+            whose files then lie beside it (of one that describes variants, the variant named like the file); or a
+            manifest, which is returned as it is.
 
     Raises:
         UserError: no such data set or file; not YAML; an unknown key, a missing field, a wrong type.
@@ -191,13 +74,46 @@ def load_manifest(source: str | Path | Manifest) -> Manifest:
         return source
     if isinstance(source, Path):
         return _manifest(_read(source), source, source.stem, source.parent)
+    base, _, changes = source.partition("@")
     # A variant is named after its file, so that only that file has to be read.
-    files = {path.stem: path for path in manifests().glob("*.yaml") if path.stem not in _NOT_DATA_SETS}
-    path = files.get(source) or files.get(source.split("-")[0])
-    if path is None or source not in _names(content := _read(path), path):
-        known = manifest_names()
-        raise UserError(f"{manifests()}: there is no data set {source!r}.{nearest_name(source, known)}")
-    return _manifest(content, path, source, None)
+    files = _files()
+    path = files.get(base) or files.get(base.split("-")[0])
+    if path is None or base not in _names(content := _read(path), path):
+        raise UserError(f"{manifests()}: there is no data set {base!r}.{nearest_name(base, manifest_names())}")
+    manifest = _manifest(content, path, base, None)
+    return _changed(manifest, source, changes) if changes else manifest
+
+
+def _files() -> dict[str, Path]:
+    """The manifests by the names of their files: the project's, then the reader's own."""
+    folders = (own_manifests(), manifests())
+    return {path.stem: path for f in folders for path in f.glob("*.yaml") if path.stem not in _NOT_DATA_SETS}
+
+
+def _changed(manifest: Manifest, name: str, changes: str) -> PhotoManifest:
+    """A manifest with other values of side, fit or crop, as a name says after its ``@``."""
+    if not isinstance(manifest, PhotoManifest):
+        raise UserError(f"{name}: only photographs that a reader brings can be stored in another way.")
+    made: dict[str, Any] = {"name": name, "fingerprint": ""}
+    for change in changes.split(","):
+        key, _, value = change.partition("=")
+        if key not in _CHANGES:
+            raise UserError(f"{name}: unknown key {key!r}.{nearest_name(key, _CHANGES)}")
+        made[key] = int(value) if key == "side" and value.isdecimal() else value
+    return _checked(dataclasses.replace(manifest, **made), name)
+
+
+_CHANGES = ("side", "fit", "crop")
+
+
+def _checked(manifest: PhotoManifest, where: str) -> PhotoManifest:
+    """The manifest, if its values are known ones."""
+    for key, known in (("fit", FITS), ("crop", CROPS), ("layout", LAYOUTS)):
+        if (value := getattr(manifest, key)) not in known:
+            raise UserError(f"{where}: {key}: must be one of them, found {value!r}.{nearest_name(str(value), known)}")
+    if not isinstance(manifest.side, int) or manifest.side < 1:
+        raise UserError(f"{where}: side: must be a number of pixels, found {manifest.side!r}.")
+    return manifest
 
 
 def _read(path: Path) -> Any:
@@ -220,6 +136,8 @@ def _has_variants(content: Any) -> bool:
 
 def _manifest(content: Any, path: Path, name: str, root: Path | None) -> Manifest:
     """The data set ``name`` of a file."""
+    if isinstance(content, dict) and "sources" in content:
+        return _checked(dataclasses.replace(convert(content, PhotoManifest, f"{path}"), root=root), f"{path}")
     if not _has_variants(content):
         return dataclasses.replace(convert(content, ArchiveManifest, f"{path}"), root=root)
     file: _GlyphFile = convert(content, _GlyphFile, f"{path}")
@@ -327,8 +245,3 @@ def _planned(manifest: GlyphManifest) -> tuple[Row, ...]:
         for c in read_classes(manifest)
         for number, part in numbered
     )
-
-
-def safe(name: str) -> bool:
-    """True for a relative path that stays inside its folder."""
-    return bool(name) and name[0] != "/" and ".." not in name.split("/") and "\\" not in name and "\0" not in name

@@ -16,6 +16,10 @@ half
     the classes outside V in two halves, drawn anew for each ``draw``: whole coarse classes; uniform among the divisions
     in which each kind, and then the whole, is as evenly divided as its coarse classes allow.
 
+Of photographs that a reader brings, V is drawn uniformly from the classes that the source's own protocol trains on, as
+many as the manifest says; canonical trains on the rest of these and tests on all others; half divides all classes
+outside V.
+
 Of glyphs, V and half are drawn by base, and there are the kinds staged and staged_control: ``glyphs/roles.py``.
 
 Explained on page: protocol.
@@ -31,8 +35,16 @@ from typing import Literal
 import numpy as np
 
 from reproducible.data.glyphs.roles import Split, roles
-from reproducible.data.manifest import ArchiveManifest, ClassInfo, GlyphManifest, Manifest, load_manifest, read_classes
-from reproducible.data.store import Store
+from reproducible.data.manifest import (
+    ArchiveManifest,
+    ClassInfo,
+    GlyphManifest,
+    Manifest,
+    PhotoManifest,
+    load_manifest,
+    read_classes,
+)
+from reproducible.data.store import Store, open_store
 from reproducible.resources import UserError, nearest_name
 
 SplitKind = Literal["canonical", "half", "validation", "staged", "staged_control"]
@@ -53,20 +65,26 @@ def split(source: str | Path | Manifest | Store, kind: SplitKind, draw: int = 0)
     manifest = load_manifest(source.name if isinstance(source, Store) else source)
     if isinstance(manifest, GlyphManifest):
         return roles(manifest.name, manifest.variant, kind, draw)
-    assert isinstance(manifest, ArchiveManifest)
     if kind not in ("canonical", "half", "validation"):
         raise UserError(f"No split {kind!r}.{nearest_name(kind, ('canonical', 'half', 'validation'))}")
     if draw < 0 or (draw and kind != "half"):
         raise UserError(f"Split {kind!r}: draw must be {'0 or more' if kind == 'half' else '0'}, found {draw}.")
-    classes = read_classes(manifest)
-    validation = _validation(manifest, classes)
+    if isinstance(manifest, PhotoManifest):
+        store = source if isinstance(source, Store) else open_store(manifest)
+        classes, seen = _stored_classes(store), set(store.labels[store.parts == "train"].tolist())
+        validation = _drawn(manifest, seen)
+    else:
+        assert isinstance(manifest, ArchiveManifest)
+        classes, last = read_classes(manifest), manifest.validation.ids[1]
+        seen = {c.id for c in classes if c.id <= last}
+        validation = _validation(manifest, classes)
     others = [c for c in classes if c.id not in validation]
     if kind == "half":
         train = _half(others, random.Random(f"half {draw}"))
         return Split(train, validation, tuple(c.id for c in others if c.id not in train))
-    last = manifest.validation.ids[1]
-    train = tuple(c.id for c in others if c.id <= last)
-    return Split(train, validation, validation if kind == "validation" else tuple(c.id for c in others if c.id > last))
+    train = tuple(c.id for c in others if c.id in seen)
+    tested = tuple(c.id for c in others if c.id not in seen)
+    return Split(train, validation, validation if kind == "validation" else tested)
 
 
 def protocol(store: Store, classes: Sequence[int], name: str | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -94,6 +112,23 @@ def protocol(store: Store, classes: Sequence[int], name: str | None = None) -> t
     inside = np.isin(store.labels, np.asarray(classes, np.int64))
     queries, gallery = (np.flatnonzero(inside & np.isin(store.parts, parts)) for parts in store.protocols[name])
     return queries, gallery
+
+
+def _stored_classes(store: Store) -> tuple[ClassInfo, ...]:
+    """The classes of a store by id."""
+    coarse = dict(zip(store.labels.tolist(), store.coarse.tolist(), strict=True))
+    return tuple(ClassInfo(i, store.class_names[i], coarse[i], store.kinds[i]) for i in sorted(coarse))
+
+
+def _drawn(manifest: PhotoManifest, seen: set[int]) -> tuple[int, ...]:
+    """V of photographs that a reader brings."""
+    rule = manifest.validation
+    if not 2 <= rule.classes <= len(seen) - 2:
+        raise UserError(
+            f"Data set {manifest.name!r}: validation: classes must be 2 to {len(seen) - 2} of the {len(seen)} classes"
+            f" that are trained on, found {rule.classes}."
+        )
+    return tuple(sorted(random.Random(f"validation {rule.seed}").sample(sorted(seen), rule.classes)))
 
 
 def _validation(manifest: ArchiveManifest, classes: Iterable[ClassInfo]) -> tuple[int, ...]:

@@ -1,9 +1,10 @@
 """The packed store: every image of a data set decoded or rendered once, in memory-maps.
 
 A store is a folder of the cache with ``images.npy`` (uint8, N x S x S x 3, RGB, in the order of the index), for
-rendered sets ``masks.npy``, ``boxes.npy`` and ``attributes.npy``, and ``fingerprint``; labels, parts and paths are the
-index's. It is written beside its final place and renamed when it is complete, under a file lock: a process that is
-killed leaves no half-made store, and of two processes that want the same store one makes it and the other waits.
+rendered sets and where a source knows them ``masks.npy``, ``boxes.npy`` and other arrays, and ``fingerprint``; labels,
+parts and paths are the index's, which lies in the store (``index.csv``, with ``source.json``) of photographs that a
+reader brings. It is written beside its final place and renamed when it is complete, under a file lock: a process that
+is killed leaves no half-made store, and of two processes that want the same store one makes it and the other waits.
 Explained on page: data-card.
 """
 
@@ -12,15 +13,19 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from reproducible.data import archive
+from reproducible.data.description import Protocol
 from reproducible.data.glyphs import fonts, render
 from reproducible.data.glyphs import source as renderer
 from reproducible.data.glyphs.plan import glyphs_of
@@ -28,18 +33,20 @@ from reproducible.data.manifest import (
     ArchiveManifest,
     GlyphManifest,
     Manifest,
-    Protocol,
+    PhotoManifest,
     Row,
     load_manifest,
     read_classes,
     read_index,
 )
+from reproducible.data.photographs import source as photographs
+from reproducible.data.photographs.locate import locate
 from reproducible.resources import UserError, cache_dir
 
 LAYOUT = 1
 """Version of the files in a store folder; part of the folder's name."""
 
-EXTRAS = ("masks", "boxes", "attributes")
+EXTRAS = ("masks", "boxes", "attributes", "points", "class_attributes")
 """Arrays that a store may have besides its images."""
 
 
@@ -57,12 +64,18 @@ class Store:
         class_names, coarse_names: by id.
         kinds: kind of each class, by id.
         protocols: retrieval protocols by name, the primary one first.
-        masks: (N, S, S) uint8, bits 1 base, 2 mark above, 4 mark below; None where parts are not known.
-        boxes: (N, 4, 4) float32, x0, y0, x1, y1 in pixel edges of object, base, mark above, mark below; NaN: not there.
+        masks: (N, S, S) uint8; of glyphs bits 1 base, 2 mark above, 4 mark below; of photographs 1 inside the outline;
+            None where neither is known.
+        boxes: (N, B, 4) float32, x0, y0, x1, y1 in pixel edges of the object (and of a glyph's base, mark above and
+            mark below); NaN: not there.
         attributes: (N, A) uint8, 0 or 1.
         attribute_names: of the A columns.
         aspects: (N,) float64, width over height of each image before it was squashed; None: not known, taken as square.
         class_parts: base, mark above and mark below of each class, by id; empty where parts are not known.
+        points: (N, K, 2) float32, x, y in pixels; NaN: not visible.
+        point_names: of the K points.
+        class_attributes: (C, A) float32.
+        source: what photographs that a reader brought were made from, and remarks on them.
     """
 
     name: str
@@ -82,6 +95,10 @@ class Store:
     attribute_names: tuple[str, ...] = ()
     class_parts: tuple[tuple[str, ...], ...] = ()
     aspects: np.ndarray | None = None
+    points: np.ndarray | None = None
+    point_names: tuple[str, ...] = ()
+    class_attributes: np.ndarray | None = None
+    source: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,32 +123,34 @@ def open_store(source: str | Path | Manifest) -> Store:
 
 def prepare(source: str | Path | Manifest, progress: bool = True, workers: int | None = None) -> Store:
     """Decodes the images of an archive, or renders those of a variant, with all cores and packs the store; a second
-    call opens what is there.
+    call opens what is there. Photographs that a reader brings are downloaded first where that is possible, and an
+    interrupted call goes on where it was.
 
     Args:
         source: data set, as for ``load_manifest``.
         progress: show a progress bar.
-        workers: processes that render; None: one a core. The store does not depend on it.
+        workers: processes; None: one a core. The store does not depend on it.
 
     Raises:
         UserError: wrong checksum; missing or surplus file; corrupt, truncated or wrongly sized image; disk full.
     """
     manifest = load_manifest(source)
-    rows = read_index(manifest)
     folder = store_folder(manifest)
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with folder.with_name(folder.name + ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # released by the system if the process dies
             if not folder.is_dir():
-                _make(manifest, rows, folder, progress, workers)
-    return _open(manifest, rows, folder)
+                _make(manifest, folder, progress, workers)
+    return _open(manifest, folder)
 
 
 def verify(source: str | Path | Manifest, progress: bool = True) -> VerifyReport:
     """Checks a data set against its manifest.
 
-    Of an archive: digests, the list of files, and that every image decodes to the size in the index. Of a variant of
+    Of an archive: digests, the list of files, and that every image decodes to the size in the index. Of photographs
+    that a reader brings: counts, the list of files, and that every image decodes; what is odd without being wrong
+    (grey photographs, duplicates, a mirror instead of the official file) is a remark. Of a variant of
     the glyphs: renders everything again and compares the fingerprint; where it differs, and FreeType, Pillow or a font
     differs from the pinned one too, that is a remark and no problem.
 
@@ -146,6 +165,9 @@ def verify(source: str | Path | Manifest, progress: bool = True) -> VerifyReport
     if isinstance(manifest, ArchiveManifest):
         images, problems = archive.problems_of(manifest, progress)
         return VerifyReport(manifest.name, images, tuple(problems))
+    if isinstance(manifest, PhotoManifest):
+        images, problems, remarks = photographs.problems_of(manifest, progress)
+        return VerifyReport(manifest.name, images, tuple(problems), tuple(remarks))
     assert isinstance(manifest, GlyphManifest)
     rows = read_index(manifest)
     (cache_dir() / "stores").mkdir(exist_ok=True)
@@ -166,12 +188,27 @@ def store_folder(manifest: Manifest) -> Path:
     """Where the store of a data set is or will be: named after everything that its pixels depend on."""
     if isinstance(manifest, ArchiveManifest):
         depends = f"{LAYOUT} {manifest.archive.sha256} {manifest.index.sha256} {manifest.side}"
+    elif isinstance(manifest, PhotoManifest):
+        what = (manifest.layout, photographs.fitting_of(manifest), manifest.train, manifest.exclude, manifest.listing)
+        depends = f"{LAYOUT} {what}"
     else:
         assert isinstance(manifest, GlyphManifest)
         v = manifest.variant
         what = (v.plan, v.images, v.side, v.seed, v.difficulty)
         depends = f"{LAYOUT} {render.VERSION} {fonts.versions()} {what}"
     return cache_dir() / "stores" / f"{manifest.name}-{hashlib.sha256(depends.encode()).hexdigest()[:16]}"
+
+
+def state(manifest: Manifest) -> str:
+    """In two words: whether a data set is prepared, and if not, whether it could be from what is here."""
+    if store_folder(manifest).is_dir():
+        return "prepared"
+    if isinstance(manifest, PhotoManifest):
+        try:
+            locate(manifest, fetch=False)
+        except UserError:
+            return "not here"
+    return "not prepared"
 
 
 def fingerprint_of(folder: Path, rows: tuple[Row, ...]) -> str:
@@ -194,43 +231,69 @@ def _hash(path: Path, total: hashlib._Hash) -> None:
         total.update(np.ascontiguousarray(array[start : start + 256]))
 
 
-def _make(manifest: Manifest, rows: tuple[Row, ...], folder: Path, bar: bool, workers: int | None) -> None:
-    """Writes a store beside ``folder`` and renames it when it is complete; the caller holds the lock."""
+def _make(manifest: Manifest, folder: Path, bar: bool, workers: int | None) -> None:
+    """Writes a store beside ``folder`` and renames it when it is complete; the caller holds the lock.
+
+    What is left of a process that was killed or stopped is thrown away, but for photographs that a reader brings.
+    """
     partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
-    partial.mkdir()
+    resumable = isinstance(manifest, PhotoManifest)
+    if not resumable:
+        shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(exist_ok=True)
+    keep = False
     try:
-        if isinstance(manifest, ArchiveManifest):
+        if isinstance(manifest, PhotoManifest):
+            rows = photographs.pack(manifest, partial, bar, workers)
+        elif isinstance(manifest, ArchiveManifest):
+            rows = read_index(manifest)
             archive.pack(manifest, rows, partial, bar)
         else:
             assert isinstance(manifest, GlyphManifest)
+            rows = read_index(manifest)
             renderer.pack(manifest.variant, partial, f"prepare {manifest.name}", bar, workers)
         with (partial / "fingerprint").open("w") as stream:
             stream.write(fingerprint_of(partial, rows))
             stream.flush()
             os.fsync(stream.fileno())
         partial.rename(folder)
+    except KeyboardInterrupt:
+        keep = resumable
+        raise
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            needed = len(rows) * manifest.side**2 * (3 if isinstance(manifest, ArchiveManifest) else 4) / 1e6
+            needed = sum(manifest.counts.values()) * manifest.side**2 * (4 if _rendered(manifest) else 3) / 1e6
             raise UserError(
                 f"{folder}: disk full; the store needs {needed:.0f} MB. Free space or let REPRODUCIBLE_CACHE name a"
                 " folder on another disk."
             ) from error
         raise
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
-def _open(manifest: Manifest, rows: tuple[Row, ...], folder: Path) -> Store:
+def _rendered(manifest: Manifest) -> bool:
+    return isinstance(manifest, GlyphManifest)
+
+
+def _open(manifest: Manifest, folder: Path) -> Store:
     """Opens a complete store; its arrays are mapped copy-on-write, so nothing can change the files."""
-    wanted = ("images",) if isinstance(manifest, ArchiveManifest) else ("images", *EXTRAS)
     try:
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in wanted}
+        present = [name for name in EXTRAS if (folder / f"{name}.npy").is_file()]
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in ("images", *present)}
         fingerprint = (folder / "fingerprint").read_text()
-    except (OSError, ValueError) as error:
+        if isinstance(manifest, PhotoManifest):
+            rows, coarse_names = photographs.read_stored(folder)
+            about = json.loads((folder / "source.json").read_text())
+            names = {key: tuple(about.pop(key)) for key in ("attribute_names", "point_names")}
+            classes = sorted({(row.class_id, row.class_name, "all") for row in rows})
+        else:
+            rows, coarse_names, about = read_index(manifest), manifest.coarse, {}
+            names = {"attribute_names": render.ATTRIBUTES if _rendered(manifest) else ()}
+            classes = [(c.id, c.name, c.kind) for c in read_classes(manifest)]
+    except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{folder}: damaged store ({error}). Delete the folder and prepare it again.") from error
-    classes = read_classes(manifest)
     return Store(
         name=manifest.name,
         fingerprint=fingerprint,
@@ -238,12 +301,13 @@ def _open(manifest: Manifest, rows: tuple[Row, ...], folder: Path) -> Store:
         coarse=np.array([row.coarse_id for row in rows], np.int64),
         parts=np.array([row.part for row in rows]),
         paths=tuple(row.path for row in rows),
-        class_names=tuple(c.name for c in classes),
-        coarse_names=manifest.coarse,
-        kinds=tuple(c.kind for c in classes),
+        class_names=tuple(name for _, name, _ in classes),
+        coarse_names=coarse_names,
+        kinds=tuple(kind for _, _, kind in classes),
         protocols=manifest.protocols,
-        attribute_names=render.ATTRIBUTES if "attributes" in arrays else (),
         class_parts=glyphs_of(manifest.variant) if isinstance(manifest, GlyphManifest) else (),
         aspects=np.array([row.width / row.height for row in rows], np.float64),
+        source=about,
+        **names,
         **arrays,
     )

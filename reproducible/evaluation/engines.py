@@ -50,11 +50,12 @@ def search(queries: Tensor, gallery: Tensor, k: int, own: Tensor, engine: str, c
         if proposed * _WORTH_PROPOSING <= len(gallery):
             units = torch.cat([_units(rows).float() for rows in gallery.split(chunk)])
             propose = _faiss_proposer(units, proposed) if engine == "faiss" else _torch_proposer(units, proposed, chunk)
-        keys = [
-            _nearest_keys(rows, gallery, k, mine, propose, chunk)
-            for rows, mine in zip(queries.split(chunk), own.split(chunk), strict=True)
-        ]
-    return _unpack(torch.cat(keys))
+        ids, cosines = own.new_empty(len(queries), k), queries.new_empty(len(queries), k)
+        for start in range(0, len(queries), chunk):
+            here = slice(start, start + chunk)
+            keys = _nearest_keys(queries[here], gallery, k, own[here], propose, chunk)
+            ids[here], cosines[here] = _unpack(keys)
+    return ids, cosines
 
 
 def _nearest_keys(

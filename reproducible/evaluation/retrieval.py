@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 ENGINES = ("torch", "faiss")
 
+_ROWS = 4096
+"""Queries whose neighbours are looked at at once."""
+
 
 def nearest(
     queries: Tensor,
@@ -149,14 +152,14 @@ class RetrievalResult:
         return float(np.nanmean(self.ap))
 
     def _first_r(self) -> NDArray[np.bool_]:
-        """(Q, k) relevant neighbours within the first R ranks of each query."""
+        """(Q, largest R) relevant neighbours within the first R ranks of each query."""
         given, needed = self.matches.shape[1], int(self.relevant.max())
         if needed > given:
             raise ValueError(
                 f"R-precision and MAP@R need {needed} neighbours of each query (the largest R), {given} are given: "
                 "search with k = needed_k(query_labels, gallery_labels)."
             )
-        return self.matches & (np.arange(given) < self.relevant[:, None])
+        return self.matches[:, :needed] & (np.arange(needed) < self.relevant[:, None])
 
     def _over_r(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.divide(sums, self.relevant, out=np.full(len(sums), np.nan), where=self.answerable)
@@ -199,10 +202,14 @@ def retrieval_metrics(
     answerable = relevant > 0
     if not answerable.any():
         raise ValueError(f"none of the {len(ids)} queries has another item of its class in the gallery.")
-    read = np.arange(ids.shape[1]) < np.maximum(relevant, max(ks, default=1))[:, None]
-    places = np.where(read, ids.astype(np.int64), 0)
-    _check_ids(places, read, len(gallery_labels))
-    matches = (gallery_labels[places] == query_labels[:, None]) & read & answerable[:, None]
+    depth = np.maximum(relevant, max(ks, default=1))
+    matches = np.zeros(ids.shape, bool)
+    for start in range(0, len(ids), _ROWS):  # so that memory is bounded
+        rows = slice(start, start + _ROWS)
+        read = np.arange(ids.shape[1]) < depth[rows, None]
+        places = np.where(read, ids[rows].astype(np.int64), 0)
+        _check_ids(places, read, len(gallery_labels), start)
+        matches[rows] = (gallery_labels[places] == query_labels[rows, None]) & read & answerable[rows, None]
     return RetrievalResult(
         {int(k): float(matches[answerable, :k].any(1).mean()) for k in ks}, matches, relevant, query_labels
     )
@@ -231,12 +238,12 @@ def _relevant(
     return found - int(own_in_gallery)
 
 
-def _check_ids(ids: NDArray[np.int64], read: NDArray[np.bool_], gallery: int) -> None:
-    """That the ids (Q, k), where they are read, are different gallery indices in each row."""
+def _check_ids(ids: NDArray[np.int64], read: NDArray[np.bool_], gallery: int, first: int) -> None:
+    """That the ids (rows, k), where they are read, are different gallery indices in each row from ``first`` on."""
     outside = ((ids < 0) | (ids >= gallery)).any(1)
     if outside.any():
-        raise ValueError(f"ids: row {int(outside.argmax())} names an item outside the gallery of {gallery}.")
+        raise ValueError(f"ids: row {first + int(outside.argmax())} names an item outside the gallery of {gallery}.")
     ordered = np.sort(np.where(read, ids, -1 - np.arange(ids.shape[1])), 1)
     twice = (ordered[:, 1:] == ordered[:, :-1]).any(1)
     if twice.any():
-        raise ValueError(f"ids: row {int(twice.argmax())} names a gallery item twice.")
+        raise ValueError(f"ids: row {first + int(twice.argmax())} names a gallery item twice.")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from reproducible.data.arrays import reserve
 from reproducible.data.glyphs.fonts import AS_PINNED, versions
 from reproducible.data.glyphs.plan import RendererPin, Variant, glyphs_of
 from reproducible.data.glyphs.render import ATTRIBUTES, VERSION, render
@@ -54,10 +55,7 @@ def pack(variant: Variant, folder: Path, title: str, bar: bool, workers: int | N
         OSError: the disk is full.
     """
     for name, (shape, kind) in shapes(variant).items():
-        with (folder / f"{name}.npy").open("wb") as stream:
-            described = {"descr": np.lib.format.dtype_to_descr(np.dtype(kind)), "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(stream, described)
-            os.posix_fallocate(stream.fileno(), stream.tell(), int(np.prod(shape)) * np.dtype(kind).itemsize)
+        reserve(folder / f"{name}.npy", shape, kind)
     count = shapes(variant)["images"][0][0]
     parts = [(start, min(start + _AT_ONCE, count)) for start in range(0, count, _AT_ONCE)]
     if len(parts) == 1:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from miniatures import OFFICIAL, Miniature
 from PIL import Image
 
 from reproducible.data.store import Store, open_store
@@ -134,3 +135,13 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeS
 def groceries() -> Store:
     """The shipped photographs, prepared in the user's cache if they are not yet."""
     return open_store("groceries")
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Miniature]:
+    """``made(name)``: the miniature of an official set; the cache is a folder of this test."""
+    monkeypatch.setenv("REPRODUCIBLE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("REPRODUCIBLE_PROGRESS", "0")
+    monkeypatch.delenv("REPRODUCIBLE_DATA", raising=False)
+    (tmp_path / "set").mkdir()
+    return lambda name: OFFICIAL[name](tmp_path / "set")

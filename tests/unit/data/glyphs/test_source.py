@@ -16,7 +16,7 @@ from reproducible.data.glyphs.alphabet import Glyph
 from reproducible.data.glyphs.plan import glyphs_of
 from reproducible.data.glyphs.render import Difficulty, render
 from reproducible.data.manifest import GlyphManifest, load_manifest, manifest_names, read_index
-from reproducible.data.store import EXTRAS, Store, prepare, store_folder, verify
+from reproducible.data.store import Store, prepare, store_folder, verify
 from reproducible.resources import UserError, cache_dir
 
 SMALL = {**MINI, "images": {"image": 1}, "side": 32}
@@ -50,7 +50,7 @@ def test_any_number_of_processes_gives_the_same_store(
     monkeypatch.setattr(source, "fill", lambda *_: pytest.fail("rendered by the caller"))
     together = prepare(small, workers=3)
     assert alone.fingerprint == together.fingerprint
-    for name in ("images", *EXTRAS):
+    for name in source.shapes(small.variant):
         np.testing.assert_array_equal(getattr(alone, name), getattr(together, name))
 
 
@@ -86,7 +86,7 @@ def test_fingerprint_covers_masks_boxes_and_attributes(small: GlyphManifest) -> 
     prepare(small)
     folder, rows = store_folder(small), read_index(small)
     seen = {fingerprint_of(folder, rows)}
-    for name in ("images", *EXTRAS):
+    for name in source.shapes(small.variant):
         array = np.load(folder / f"{name}.npy", mmap_mode="r+")
         array[-1] = 1 - array[-1]
         array.flush()

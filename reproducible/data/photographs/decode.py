@@ -1,0 +1,222 @@
+"""Decoding, checking and fitting photographs, by as many processes as there are cores.
+
+Pillow holds the interpreter's lock while it decodes WebP, so threads alone would leave cores idle. The processes are
+interpreters of their own (``python -m reproducible.data.photographs.decode``) that are handed one file after the other
+and write its pixels to its place in the store; the result does not depend on their number.
+Explained on page: data-card.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from queue import SimpleQueue
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from reproducible.resources import UserError
+
+_FEW = 256
+"""Images that the caller decodes itself rather than start processes."""
+
+_GREY = 3
+"""Levels: a photograph whose channels differ by less everywhere is grey, however it is encoded."""
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """How a photograph becomes an image of the store.
+
+    Attributes:
+        side: of the image, in pixels.
+        fit: "squash" or "centre".
+        crop: "none" or "box".
+        upright: turn it as its camera says it was held.
+    """
+
+    side: int
+    fit: str = "squash"
+    crop: str = "none"
+    upright: bool = False
+
+    def region(self, width: int, height: int, box: Box) -> tuple[int, int, int, int]:
+        """The part of a photograph that is kept, x0, y0, x1, y1 in whole pixels.
+
+        A box is widened to whole pixels and cut to the photograph.
+
+        Raises:
+            ValueError: the box leaves nothing of it.
+        """
+        x0, y0, x1, y1 = 0, 0, width, height
+        if self.crop == "box" and not math.isnan(box[0]):
+            x0, y0 = max(math.floor(box[0]), 0), max(math.floor(box[1]), 0)
+            x1, y1 = min(math.ceil(box[2]), width), min(math.ceil(box[3]), height)
+            if x1 <= x0 or y1 <= y0:
+                raise ValueError(f"the box {box} leaves nothing of a photograph of {width} x {height} pixels")
+        if self.fit == "centre":
+            short = min(x1 - x0, y1 - y0)
+            x0, y0 = x0 + (x1 - x0 - short) // 2, y0 + (y1 - y0 - short) // 2
+            x1, y1 = x0 + short, y0 + short
+        return x0, y0, x1, y1
+
+
+@dataclass(frozen=True)
+class Job:
+    """An image: its place in the store, its path for messages, the object's box."""
+
+    place: int
+    path: str
+    box: Box
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an image turned out to be.
+
+    Attributes:
+        place: in the store.
+        width, height: of the photograph.
+        mode: "RGB", "grey" or, where it had to be converted, Pillow's name of the colour space, as "CMYK".
+        digest: over its pixels.
+        problem: why it cannot be used; empty: it can.
+    """
+
+    place: int
+    width: int = 0
+    height: int = 0
+    mode: str = ""
+    digest: str = ""
+    problem: str = ""
+
+
+def examine(content: bytes, job: Job, fitting: Fitting, images: np.ndarray | None) -> Found:
+    """Decodes a photograph and, where there is a store, writes its pixels there."""
+    try:
+        with Image.open(io.BytesIO(content)) as opened:
+            mode = opened.mode
+            photograph = (ImageOps.exif_transpose(opened) if fitting.upright else opened).convert("RGB")
+        region = fitting.region(*photograph.size, job.box)
+        if images is not None:
+            size = (fitting.side, fitting.side)
+            images[job.place] = np.asarray(photograph.crop(region).resize(size, Image.Resampling.BICUBIC))
+    except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error ... by file format
+        said = f"{job.path}: corrupt or truncated image ({type(error).__name__}: {error})."
+        return Found(job.place, problem=said)
+    pixels = np.asarray(photograph)
+    if mode in ("RGB", "RGBA", "P"):
+        mode = "grey" if _flat(pixels[::8, ::8]) and _flat(pixels) else "RGB"  # a few pixels tell most apart
+    elif mode in ("L", "LA", "1", "I", "F", "I;16"):
+        mode = "grey"
+    return Found(job.place, *photograph.size, mode, hashlib.blake2b(pixels, digest_size=16).hexdigest())
+
+
+def _flat(pixels: np.ndarray) -> bool:
+    """Whether the channels of all pixels are nearly equal."""
+    return int((pixels.max(2) - pixels.min(2)).max()) < _GREY
+
+
+def decode(
+    jobs: Iterable[tuple[Job, bytes]], count: int, fitting: Fitting, images: Path | None, workers: int | None = None
+) -> Iterator[Found]:
+    """:func:`examine` for many photographs.
+
+    Args:
+        jobs: each with the content of its file.
+        count: how many there are.
+        fitting: how they become images of the store.
+        images: the array of the store, whose space is reserved; None: they are only looked at.
+        workers: processes; None: one a core.
+
+    Raises:
+        UserError: a process died.
+    """
+    workers = workers or len(os.sched_getaffinity(0))
+    if count <= _FEW:
+        array = None if images is None else np.load(images, mmap_mode="r+")
+        yield from (examine(content, job, fitting, array) for job, content in jobs)
+        return
+    with ExitStack() as stack:
+        free: SimpleQueue[_Worker] = SimpleQueue()
+        for _ in range(workers):
+            free.put(stack.enter_context(_Worker(fitting, images)))
+
+        def ask(item: tuple[Job, bytes]) -> Found:
+            worker = free.get()
+            try:
+                return worker.ask(*item)
+            finally:
+                free.put(worker)
+
+        pool = stack.enter_context(ThreadPoolExecutor(workers))
+        waiting = iter(jobs)
+        while batch := list(islice(waiting, 64 * workers)):
+            yield from pool.map(ask, batch)
+
+
+class _Worker:
+    """A process that decodes; a signal to the caller's terminal does not reach it, the end of its input ends it."""
+
+    def __init__(self, fitting: Fitting, images: Path | None) -> None:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+        settings = json.dumps({**asdict(fitting), "images": images and str(images)})
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "reproducible.data.photographs.decode", settings],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def ask(self, job: Job, content: bytes) -> Found:
+        """Hands over one file and waits for what it turned out to be."""
+        asked, answered = self._process.stdin, self._process.stdout
+        try:
+            asked.write(json.dumps({**asdict(job), "bytes": len(content)}).encode() + b"\n" + content)
+            asked.flush()
+            answer = answered.readline()
+        except BrokenPipeError:
+            answer = b""
+        if not answer:
+            raise UserError(f"{job.path}: the process that decoded it died, for want of memory or space perhaps.")
+        return Found(**json.loads(answer))
+
+    def __enter__(self) -> _Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+
+def _serve(settings: str) -> None:
+    """The work of one process: files from its input, one line for each to its output."""
+    said = json.loads(settings)
+    path = said.pop("images")
+    images = None if path is None else np.load(path, mmap_mode="r+")
+    fitting = Fitting(**said)
+    asked, answer = sys.stdin.buffer, sys.stdout.buffer
+    while line := asked.readline():
+        header = json.loads(line)
+        content = asked.read(header.pop("bytes"))
+        job = Job(header["place"], header["path"], tuple(header["box"]))
+        answer.write(json.dumps(asdict(examine(content, job, fitting, images))).encode() + b"\n")
+        answer.flush()
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])

@@ -1,0 +1,201 @@
+"""How the annotations of each data set are written: from the files of a source to an index.
+
+``csv``        a list with the columns path, class_id, class, and where they are known x1, y1, x2, y2; beside it,
+               optionally, attributes of classes and outlines of objects
+``cub``        CUB-200-2011: images.txt and the files that its README describes
+``cars``       Cars-196: cars_annos.mat, or the two lists of the devkit that most mirrors have
+``products``   Stanford Online Products: Ebay_train.txt and Ebay_test.txt
+``inshop``     DeepFashion In-Shop: list_eval_partition.txt and, where they are there, boxes and attributes
+``folder``     a folder of images a class
+
+Explained on page: data-card.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from reproducible.data.photographs.files import Files
+from reproducible.data.photographs.index import NO_BOX, Entry, Index, folder_of
+from reproducible.resources import UserError
+
+
+def read(layout: str, files: Files) -> Index:
+    """The index of a source.
+
+    Raises:
+        UserError: a list is missing; a line cannot be read, with its number.
+    """
+    try:
+        return READERS[layout](files)
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        raise UserError(f"{files.name}: its annotations are not in layout {layout!r} ({error!r}).") from error
+
+
+def _csv(files: Files) -> Index:
+    name = next((path for path in files.sizes if path.endswith(".index.csv")), "")
+    if not name:
+        raise UserError(f"{files.name}: there is no list that ends with .index.csv.")
+    (content,) = files.read(name)
+    entries = []
+    for number, line in enumerate(csv.DictReader(io.StringIO(content.decode())), start=2):
+        try:
+            box = tuple(float(line[key]) for key in ("x1", "y1", "x2", "y2")) if "x1" in line else NO_BOX
+            entries.append(Entry(line["path"], int(line["class_id"]), line["class"], box=box))
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{files.name}: {name}, line {number}: cannot be read: {error!r}") from error
+    index = Index(entries)
+    for path in files.sizes:
+        if path.endswith(".class_attributes.csv"):
+            index.class_attributes = _class_attributes(files.read(path)[0].decode(), index, path)
+        elif path.endswith(".contours.npz"):
+            with np.load(io.BytesIO(files.read(path)[0]), allow_pickle=False) as outlines:
+                index.outlines = {e.path: outlines[e.path.rpartition(".")[0]] for e in entries}
+    return index
+
+
+def _class_attributes(content: str, index: Index, where: str) -> np.ndarray:
+    """(C, A) of lines "class name, values", in the order of the class numbers."""
+    rows = {line[0]: [float(value) for value in line[1:]] for line in csv.reader(io.StringIO(content))}
+    names = [name for _, name in sorted({(e.number, e.name) for e in index.entries})]
+    absent = [name for name in names if name not in rows]
+    if absent:
+        raise UserError(f"{where}: class {absent[0]!r} is missing.")
+    return np.array([rows[name] for name in names], np.float32)
+
+
+def _cub(files: Files) -> Index:
+    root = folder_of(files, "images.txt")
+    parts, marks = f"{root}parts/parts.txt", f"{root}attributes/image_attribute_labels.txt"
+    lists = {name: f"{root}{name}.txt" for name in ("images", "image_class_labels", "classes", "bounding_boxes")}
+    absent = [path for path in lists.values() if path not in files.sizes]
+    if absent:
+        raise UserError(f"{files.name}: there is no {absent[0]}, which the official set has.")
+    paths, labels, classes, boxes = (dict(_fields(content, 1)) for content in files.read(*lists.values()))
+    order = {image: place for place, image in enumerate(paths)}
+    entries = []
+    for image, path in paths.items():
+        x, y, width, height = (float(value) for value in boxes[image].split())
+        box = (x, y, x + width, y + height)
+        entries.append(Entry(f"images/{path}", int(labels[image]), classes[labels[image]], box=box))
+    index = Index(entries)
+    if parts in files.sizes:
+        names, spots = files.read(parts, f"{root}parts/part_locs.txt")
+        index.point_names = tuple(dict(_fields(names, 1)).values())
+        index.points = np.full((len(entries), len(index.point_names), 2), np.nan, np.float32)
+        for image, part, x, y, visible in (line.split() for line in spots.decode().splitlines()):
+            if visible == "1":
+                index.points[order[image], int(part) - 1] = float(x), float(y)
+    names_at = [path for path in files.sizes if path.rpartition("/")[2] == "attributes.txt"]
+    if not names_at or marks not in files.sizes or parts not in files.sizes:
+        index.remarks.append("parts, attributes or attributes.txt with their names are not here: left out.")
+    if marks in files.sizes and names_at:  # the official archive has the names beside the folder of the set
+        names, present = files.read(names_at[0], marks)
+        index.attribute_names = tuple(dict(_fields(names, 1)).values())
+        index.attributes = np.zeros((len(entries), len(index.attribute_names)), np.uint8)
+        for line in present.splitlines():
+            image, attribute, is_present = line.split(None, 3)[:3]  # some lines have more fields than the README says
+            if is_present == b"1":
+                index.attributes[order[image.decode()], int(attribute) - 1] = 1
+    return index
+
+
+def _cars(files: Files) -> Index:
+    if any(path.rpartition("/")[2] == "cars_annos.mat" for path in files.sizes):
+        everything = _mat(files, "cars_annos.mat")
+        tables, named = [(everything, "")], everything
+        field, remarks = "relative_im_path", []
+    else:
+        tables = [(_mat(files, "cars_train_annos.mat"), "cars_train/")]
+        tables += [(_mat(files, "cars_test_annos_withlabels.mat"), "cars_test/")]
+        named = _mat(files, "cars_meta.mat")
+        field, remarks = "fname", ["lists of the devkit instead of cars_annos.mat: another order of images."]
+    names = [str(name.item()) for name in named["class_names"].ravel()]
+    entries = []
+    for table, folder in tables:
+        for one in table["annotations"].ravel():
+            x0, y0, x1, y1 = (float(one[f"bbox_{key}"].item()) for key in ("x1", "y1", "x2", "y2"))
+            number = int(one["class"].item())
+            box = (x0 - 1, y0 - 1, x1, y1)  # pixels counted from 1, both ends included
+            entries.append(Entry(folder + str(one[field].item()), number, names[number - 1], box=box))
+    return Index(entries, remarks=remarks)
+
+
+def _mat(files: Files, name: str) -> dict:
+    """The variables of a MATLAB file of a source."""
+    try:
+        from scipy.io import loadmat
+    except ImportError as error:
+        raise UserError(f"{files.name}: {name} is read with scipy: install the extra 'analysis'.") from error
+    return loadmat(io.BytesIO(files.read(folder_of(files, name) + name)[0]))
+
+
+def _products(files: Files) -> Index:
+    root = folder_of(files, "Ebay_train.txt")
+    entries = []
+    for part in ("train", "test"):
+        (content,) = files.read(f"{root}Ebay_{part}.txt")
+        for line in content.decode().splitlines()[1:]:
+            _, number, _, path = line.split()
+            coarse = path.partition("/")[0].removesuffix("_final")
+            entries.append(Entry(path, int(number), f"{int(number):05d}", coarse, part))
+    return Index(entries)
+
+
+def _inshop(files: Files) -> Index:
+    name = "list_eval_partition.txt"
+    (content,) = files.read(folder_of(files, name) + name)
+    lines = [line.split() for line in content.decode().splitlines()[2:] if line.strip()]
+    boxes = {line[0]: line[-4:] for line in _optional(files, "list_bbox_inshop.txt")}
+    entries = []
+    for path, item, part in lines:
+        box = tuple(float(value) for value in boxes[path]) if path in boxes else NO_BOX
+        coarse = "/".join(path.split("/")[1:3])  # img/WOMEN/Dresses/id_00000002/02_1_front.jpg
+        entries.append(Entry(path, int(item.removeprefix("id_")), item, coarse, part, box))
+    index = Index(entries)
+    names = [" ".join(line) for line in _optional(files, "list_attr_cloth.txt")]
+    if names:
+        of_item = {line[0]: line[1:] for line in _optional(files, "list_attr_items.txt")}
+        absent = sorted({e.name for e in entries} - of_item.keys())
+        if absent:
+            index.remarks.append(f"{len(absent)} items have no attributes: {', '.join(absent[:5])}")
+        index.attribute_names = tuple(names)
+        rows = {item: np.array(values, np.int8) == 1 for item, values in of_item.items()}  # 0 unknown, -1 absent
+        none = np.zeros(len(names), bool)
+        index.attributes = np.array([rows.get(e.name, none) for e in entries], np.uint8)
+    return index
+
+
+def _optional(files: Files, name: str) -> list[list[str]]:
+    """The lines of a list of In-Shop after its count and its heading; empty where it is not there."""
+    if not any(path.rpartition("/")[2] == name for path in files.sizes):
+        return []
+    (content,) = files.read(folder_of(files, name) + name)
+    return [line.split() for line in content.decode().splitlines()[2:] if line.strip()]
+
+
+def _folder(files: Files) -> Index:
+    """Every folder of the first level is a class; images below it belong to it at any depth."""
+    paths = sorted(path for path in files.images() if "/" in path)
+    names = sorted({path.partition("/")[0] for path in paths})
+    number = {name: place for place, name in enumerate(names)}
+    return Index([Entry(path, number[path.partition("/")[0]], path.partition("/")[0]) for path in paths])
+
+
+def _fields(content: bytes, splits: int) -> Iterator[list[str]]:
+    """The lines of a list, divided at white space."""
+    return (line.split(None, splits) for line in content.decode().splitlines() if line.strip())
+
+
+READERS: dict[str, Callable[[Files], Index]] = {
+    "csv": _csv,
+    "cub": _cub,
+    "cars": _cars,
+    "products": _products,
+    "inshop": _inshop,
+    "folder": _folder,
+}
