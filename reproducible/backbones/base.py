@@ -51,11 +51,25 @@ class Backbone(nn.Module):
         Raises:
             UserError: if there is no such stage.
         """
-        wanted = set(collect or (self.last,))
+        return self.walk(self.preprocess(images), collect=collect)
+
+    def walk(self, x: Tensor, after: str = "", collect: tuple[str, ...] = ()) -> dict[str, Tensor]:
+        """The maps of :meth:`forward`, from the map of a stage on.
+
+        Args:
+            x: map of the stage ``after``, or what :meth:`preprocess` gives where that is empty.
+            after: the stage that the walk goes on from.
+            collect: stages wanted, all of them behind ``after``; empty: the last.
+
+        Raises:
+            UserError: if there is no such stage, or it does not lie behind ``after``.
+        """
+        first = self._index(after) + 1 if after else 0
+        wanted, maps = set(collect or (self.last,)), {}
         for name in wanted:
-            self._index(name)
-        x, maps = self.preprocess(images), {}
-        for name, stage in self.stages.items():
+            if self._index(name) < first:
+                raise UserError(f"Stage {name!r} of {type(self).__name__} does not lie behind {after!r}.")
+        for name, stage in list(self.stages.items())[first:]:
             x = stage(x)
             if name in wanted:
                 maps[name] = x
