@@ -35,12 +35,15 @@ REGISTRY: Mapping[str, Mapping[str, Entry]] = {
     },
     "model": {
         "unified": Entry("reproducible.models.unified:Unified"),
+        "deml": Entry("reproducible.models.deml:DeML"),
     },
     "loss": {
         "binomial_deviance": Entry("reproducible.losses.binomial_deviance:BinomialDeviance"),
         "activation_decay": Entry("reproducible.losses.activation_decay:ActivationDecay"),
         "unit_rows": Entry("reproducible.losses.activation_decay:UnitRows"),
         "orthogonality": Entry("reproducible.losses.activation_decay:Orthogonality"),
+        "adversary": Entry("reproducible.losses.adversarial:Adversary"),
+        "push_apart": Entry("reproducible.losses.adversarial:PushApart"),
     },
 }
 

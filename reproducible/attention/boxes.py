@@ -141,7 +141,7 @@ def _owners(start: Tensor, end: Tensor) -> Tensor:
 
     Runs are numbered through, image by image and row by row. The background around everything owns itself.
     """
-    batch, height, runs = start.shape
+    _, height, runs = start.shape
     numbers = torch.arange(start.numel(), device=start.device).view_as(start)
     odd = torch.arange(runs, device=start.device) % 2
     filled = end > start

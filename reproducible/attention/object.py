@@ -43,10 +43,8 @@ def dissimilarity(maps: Tensor, locality: float = 0.0) -> Tensor:
     points = points - points.mean(dim=1, keepdim=True)  # the same distances, with less cancellation
     gram = points @ points.transpose(1, 2)
     square = gram.diagonal(dim1=1, dim2=2)
-    edges = torch.baddbmm(square[:, :, None] + square[:, None, :], points, points.transpose(1, 2), alpha=-2)
-    edges = edges.clamp_(min=0).sqrt_()
+    edges = (square[:, :, None] + square[:, None, :] - 2 * gram).clamp_(min=0).sqrt_()
     edges = edges.masked_fill_(edges <= resolution[:, None, None], 0)
-    edges.diagonal(dim1=1, dim2=2).zero_()
     return edges * _nearness(height, width, locality, edges) if locality else edges
 
 

@@ -64,10 +64,10 @@ class Backbone(nn.Module):
         Raises:
             UserError: if there is no such stage, or it does not lie behind ``after``.
         """
-        first = self._index(after) + 1 if after else 0
+        first = self.index(after) + 1 if after else 0
         wanted, maps = set(collect or (self.last,)), {}
         for name in wanted:
-            if self._index(name) < first:
+            if self.index(name) < first:
                 raise UserError(f"Stage {name!r} of {type(self).__name__} does not lie behind {after!r}.")
         for name, stage in list(self.stages.items())[first:]:
             x = stage(x)
@@ -85,11 +85,16 @@ class Backbone(nn.Module):
         Raises:
             UserError: if there is no such stage.
         """
-        cut = self._index(stage) + 1
+        cut = self.index(stage) + 1
         parts = list(self.stages.values())
         return nn.Sequential(*parts[:cut]), nn.Sequential(*parts[cut:])
 
-    def _index(self, stage: str) -> int:
+    def index(self, stage: str) -> int:
+        """Place of a stage in the chain.
+
+        Raises:
+            UserError: if there is no such stage, with the nearest one.
+        """
         names = list(self.stages)
         if stage not in names:
             raise UserError(f"{type(self).__name__} has no stage {stage!r}.{nearest_name(stage, names)}")

@@ -63,9 +63,9 @@ def embed(
     for start in progress(range(0, len(indices), _BATCH), desc="embedding"):
         rows = torch.from_numpy(np.asarray(indices[start : start + _BATCH], dtype=np.int64))
         batch = images[rows.to(images.device)].to(device)
-        inputs = crop_resize(batch, boxes[: len(batch)], config.data.input_size)
+        inputs = [crop_resize(batch, boxes[: len(batch)], size) for size in config.data.sizes]
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            output = model(inputs)
+            output = model(*inputs)
         found.append((output.features[feature] if feature else output.embedding).float())
     model.train(was_training)
     return torch.cat(found)

@@ -60,7 +60,9 @@ class Training:
         self.model = build_model(config)
         initialise(self.model, config.seed)
         self.model.to(device, memory_format=torch.channels_last).train()
-        self.objective = build_objective(config.objective).to(device)
+        self.objective = build_objective(config.objective)
+        initialise(self.objective, config.seed)
+        self.objective.to(device)
         self.optimiser = build_optimiser(self.model, self.objective, config.optimiser)
         self.schedule = build_schedule(self.optimiser, config.optimiser)
         self.step = 0
@@ -75,14 +77,14 @@ class Training:
         boxes = random_boxes(len(indices), self.images.shape[1], data.crop, chance)
         flip = random_flips(len(indices), chance) if data.flip else None
         stored = self.images[indices.to(self.images.device)]
-        images = crop_resize(stored, boxes, data.input_size, flip)
+        images, *view = (crop_resize(stored, boxes, size, flip) for size in data.sizes)
         labels = torch.from_numpy(self.store.labels)[indices].to(self.device)
-        return Batch(images, labels)
+        return Batch(images, labels, view=view[0] if view else None)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Named losses of a batch; the trunk in the precision of the configuration, everything behind it in fp32."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            output = self.model(batch.images)
+            output = self.model(*batch.inputs)
         return self.objective(output, batch)
 
     def run(self) -> dict[str, Any]:
