@@ -43,11 +43,9 @@ def test_released_map_is_the_literal_loop(channels: int, side: int, locality: fl
 
 
 def test_edges_are_distances() -> None:
-    features = draw(2, 5, 3, 4)
+    features = draw(2, 5, 3, 4, dtype=torch.float64)
     points = features.flatten(2).transpose(1, 2)
-    torch.testing.assert_close(
-        dissimilarity(features), (points[:, :, None] - points[:, None]).norm(dim=3), atol=1e-6, rtol=1e-6
-    )
+    torch.testing.assert_close(dissimilarity(features), (points[:, :, None] - points[:, None]).norm(dim=3))
 
 
 def test_equal_features_are_exactly_at_distance_zero() -> None:
@@ -64,10 +62,10 @@ def test_equal_features_are_exactly_at_distance_zero() -> None:
 @pytest.mark.parametrize("steps", [1, 2, 10, 11])
 @pytest.mark.parametrize(("channels", "side"), [(480, 7), (832, 14), (1024, 7)])
 def test_printed_form_stays_uniform(channels: int, side: int, steps: int) -> None:
-    """Eq. 3 as printed: in fp32 rounding spreads the map by some 1e-7, which the tolerance takes for constant."""
+    """Eq. 3 as printed: in fp32 rounding spreads the map by 1e-7 to 2e-6, which the tolerance takes for constant."""
     mass = object_map(draw(4, channels, side, side), form="rows", steps=steps)
     spread = (mass.amax((1, 2)) - mass.amin((1, 2))) * side**2
-    assert spread.max() < UNIFORM / 10
+    assert spread.max() < UNIFORM / 3
     assert uniform(mass).all()
     assert not uniform(object_map(draw(4, channels, side, side), steps=steps)).any()
     boxes, whole = object_boxes([mass], 64)
