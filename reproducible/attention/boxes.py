@@ -101,7 +101,7 @@ def largest_region(mask: Tensor) -> tuple[Tensor, Tensor]:
     """
     start, end = _runs(F.pad(mask, (1, 1, 1, 1)))  # a ring of background, whose first run is number 0 of its image
     owner = _owners(start, end)
-    batch, height, runs = start.shape
+    batch, height, _ = start.shape
     frame = owner[:, :1, :1]
     # neighbouring runs of one owner become one segment, which keeps the place of its first run
     first = owner != F.pad(owner, (1, 0), value=-2)[..., :-1]
@@ -115,13 +115,13 @@ def largest_region(mask: Tensor) -> tuple[Tensor, Tensor]:
     chosen = places.masked_fill(area.view(batch, -1) != best[:, None], -1).amax(dim=1)
     mine = segment & (owner == chosen[:, None, None])
     rows = torch.arange(height, device=mask.device)[None, :, None].expand_as(start)
-    low = [v.masked_fill(~mine, height + runs + mask.shape[2]).amin(dim=(1, 2)) - 1 for v in (start, rows)]
-    high = [v.masked_fill(~mine, 0).amax(dim=(1, 2)) - 1 for v in (end, rows + 1)]
+    low = [v.masked_fill(~mine, max(mask.shape[1:]) + 2).amin(dim=(1, 2)).long() - 1 for v in (start, rows)]
+    high = [v.masked_fill(~mine, 0).amax(dim=(1, 2)).long() - 1 for v in (end, rows + 1)]
     return torch.stack([*low, *high], dim=1), best
 
 
 def _runs(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Start and end of the stretches of equal pixels, (B, H, R) each; the even ones are background.
+    """Start and end of the stretches of equal pixels, int16, (B, H, R) each; the even ones are background.
 
     Every row begins with background. Rows with fewer stretches are filled up with empty ones at their end.
     """
@@ -130,9 +130,9 @@ def _runs(mask: Tensor) -> tuple[Tensor, Tensor]:
     line = image * height + row
     counts = torch.bincount(line, minlength=batch * height)
     place = torch.arange(len(line), device=mask.device) - (counts.cumsum(0) - counts)[line]
-    cuts = torch.full((batch, height, int(counts.max()) + 2), width, device=mask.device)
+    cuts = torch.full((batch, height, int(counts.max()) + 2), width, dtype=torch.int16, device=mask.device)
     cuts[..., 0] = 0
-    cuts[image, row, place + 1] = column + 1
+    cuts[image, row, place + 1] = (column + 1).to(cuts.dtype)
     return cuts[..., :-1].contiguous(), cuts[..., 1:].contiguous()
 
 
@@ -166,9 +166,9 @@ def _join(one: Tensor, other: Tensor, count: int) -> Tensor:
     """(count,): the least number that each of ``count`` nodes is joined with by edges from ``one`` to ``other``."""
     label = torch.arange(count, device=one.device)
     while True:
-        ends = torch.stack([label[one], label[other]])
-        least = ends.amin(dim=0).expand_as(ends)
-        joined = label.scatter_reduce(0, ends.flatten(), least.flatten(), "amin")
+        left, right = label[one], label[other]
+        least = torch.minimum(left, right)
+        joined = label.scatter_reduce(0, torch.cat([left, right]), torch.cat([least, least]), "amin")
         joined = joined[joined]
         if torch.equal(joined, label):
             return label
@@ -187,5 +187,5 @@ def _twice_area(start: Tensor, end: Tensor, owner: Tensor, segment: Tensor) -> T
     twice = 2 * (common - 1) + (left != left_below) + (right != right_below)
     same = (owner[:, :-1, :, None] == owner[:, 1:, None, :]) & segment[:, :-1, :, None] & segment[:, 1:, None, :]
     upper = twice.masked_fill(~same | (common < 1), 0).sum(dim=3)
-    area = start.new_zeros(start.numel())
+    area = owner.new_zeros(start.numel())
     return area.scatter_add_(0, owner[:, :-1].clamp(min=0).flatten(), upper.flatten())
