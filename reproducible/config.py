@@ -47,6 +47,7 @@ class DataConfig:
     split: str = "half"
     draw: int = 0
     input_size: int = 112
+    view_size: int = 0  # side of a second rendering of the same window, for models that zoom into it; 0: none
     crop: float = 0.875  # side of the training window and of the central test window, as a fraction of the stored side
     classes_per_batch: int = 8  # P
     images_per_class: int = 4  # K
@@ -59,6 +60,7 @@ class DataConfig:
         _require(self.split in SPLITS, self, "split", f"one of {', '.join(SPLITS)}")
         _require(self.draw >= 0, self, "draw", "0 or more")
         _require(self.input_size >= 32, self, "input_size", "at least 32 pixels")
+        _require(self.view_size == 0 or self.view_size >= 32, self, "view_size", "0 (none) or at least 32 pixels")
         _require(0 < self.crop <= 1, self, "crop", "above 0 and at most 1")
         _require(self.classes_per_batch >= 2, self, "classes_per_batch", "at least 2 (negative pairs need two classes)")
         _require(self.images_per_class >= 2, self, "images_per_class", "at least 2 (positive pairs need two images)")
@@ -66,6 +68,11 @@ class DataConfig:
         _require(self.augmentation in AUGMENTATIONS, self, "augmentation", named)
         _require(self.limit_classes >= 0, self, "limit_classes", "0 (all) or more")
         _require(self.limit_images >= 0, self, "limit_images", "0 (all) or more")
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Sides of the pictures that a model gets of each image: the input and, where there is one, the view."""
+        return (self.input_size, self.view_size) if self.view_size else (self.input_size,)
 
 
 @dataclass(frozen=True)

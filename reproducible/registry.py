@@ -42,6 +42,7 @@ REGISTRY: Mapping[str, Mapping[str, Entry]] = {
     "model": {
         "unified": Entry("reproducible.models.unified:Unified"),
         "vem": Entry("reproducible.models.vem:VEM"),
+        "deml": Entry("reproducible.models.deml:DeML"),
     },
     "loss": {
         "binomial_deviance": Entry("reproducible.losses.binomial_deviance:BinomialDeviance"),
@@ -50,6 +51,8 @@ REGISTRY: Mapping[str, Mapping[str, Entry]] = {
         "orthogonality": Entry("reproducible.losses.activation_decay:Orthogonality"),
         "margin": Entry("reproducible.losses.margin:MarginLoss"),
         "penalty": Entry("reproducible.losses.penalty:Penalty"),
+        "adversary": Entry("reproducible.losses.adversarial:Adversary"),
+        "push_apart": Entry("reproducible.losses.adversarial:PushApart"),
     },
 }
 

@@ -23,6 +23,7 @@ class Batch:
         attributes: binary attributes, float, :math:`(N, K)`, where the data set has them.
         boxes: object boxes x0, y0, x1, y1 in pixels of the image, float, :math:`(N, 4)`, where it has them.
         pairs: the pairs a sampler fixes, int64, :math:`(M, 2)`; None: all pairs of the batch.
+        view: the same windows of the same images at another size, for models that zoom into it, :math:`(N, 3, V, V)`.
     """
 
     images: Tensor
@@ -30,6 +31,12 @@ class Batch:
     attributes: Tensor | None = None
     boxes: Tensor | None = None
     pairs: Tensor | None = None
+    view: Tensor | None = None
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What a model is called with: the images and, where there is one, the view."""
+        return (self.images,) if self.view is None else (self.images, self.view)
 
 
 @dataclass

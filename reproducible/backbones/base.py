@@ -64,11 +64,25 @@ class Backbone(nn.Module):
         Raises:
             UserError: if there is no such stage.
         """
-        wanted = set(collect or (self.last,))
+        return self.walk(self.preprocess(images), collect=collect)
+
+    def walk(self, x: Tensor, after: str = "", collect: tuple[str, ...] = ()) -> dict[str, Tensor]:
+        """The maps of :meth:`forward`, from the map of a stage on.
+
+        Args:
+            x: map of the stage ``after``, or what :meth:`preprocess` gives where that is empty.
+            after: the stage that the walk goes on from.
+            collect: stages wanted, all of them behind ``after``; empty: the last.
+
+        Raises:
+            UserError: if there is no such stage, or it does not lie behind ``after``.
+        """
+        first = self.index(after) + 1 if after else 0
+        wanted, maps = set(collect or (self.last,)), {}
         for name in wanted:
-            self._index(name)
-        x, maps = self.preprocess(images), {}
-        for name, stage in self.stages.items():
+            if self.index(name) < first:
+                raise UserError(f"Stage {name!r} of {type(self).__name__} does not lie behind {after!r}.")
+        for name, stage in list(self.stages.items())[first:]:
             x = stage(x)
             if name in wanted:
                 maps[name] = x
@@ -84,11 +98,16 @@ class Backbone(nn.Module):
         Raises:
             UserError: if there is no such stage.
         """
-        cut = self._index(stage) + 1
+        cut = self.index(stage) + 1
         parts = list(self.stages.values())
         return nn.Sequential(*parts[:cut]), nn.Sequential(*parts[cut:])
 
-    def _index(self, stage: str) -> int:
+    def index(self, stage: str) -> int:
+        """Place of a stage in the chain.
+
+        Raises:
+            UserError: if there is no such stage, with the nearest one.
+        """
         names = list(self.stages)
         if stage not in names:
             raise UserError(f"{type(self).__name__} has no stage {stage!r}.{nearest_name(stage, names)}")

@@ -73,9 +73,9 @@ def embed(
         rows = torch.from_numpy(np.asarray(indices[start : start + _BATCH], dtype=np.int64))
         batch = images[rows.to(images.device)].to(device)
         window = boxes[start : start + _BATCH]
-        inputs = crop_resize(batch, window, config.data.input_size, black_outside=outside)
+        inputs = [crop_resize(batch, window, size, black_outside=outside) for size in config.data.sizes]
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            output = model(inputs)
+            output = model(*inputs)
         found.append((output.features[feature] if feature else output.embedding).float())
     model.train(was_training)
     return torch.cat(found)

@@ -63,7 +63,9 @@ class Training:
         initialise(self.model, config.seed)
         self.model.to(device, memory_format=torch.channels_last).train()
         self.forward = torch.compile(self.model) if config.compiled else self.model
-        self.objective = build_objective(config.objective).to(device)
+        self.objective = build_objective(config.objective)
+        initialise(self.objective, config.seed)
+        self.objective.to(device)
         self.optimiser = build_optimiser(self.model, self.objective, config.optimiser)
         self.schedule = build_schedule(self.optimiser, config.optimiser)
         self.step = 0
@@ -79,9 +81,10 @@ class Training:
         boxes = training_boxes(data, len(indices), self.images.shape[1], aspects, chance)
         flip = random_flips(len(indices), chance) if data.flip else None
         stored = self.images[indices.to(self.images.device)]
-        images = crop_resize(stored, boxes, data.input_size, flip, black_outside=data.augmentation != "window")
+        outside = data.augmentation != "window"
+        images, *view = (crop_resize(stored, boxes, size, flip, black_outside=outside) for size in data.sizes)
         labels = torch.from_numpy(self.store.labels)[indices].to(self.device)
-        return Batch(images, labels)
+        return Batch(images, labels, view=view[0] if view else None)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Named losses of a batch; the trunk in the precision of the configuration, everything behind it in fp32.
@@ -91,7 +94,7 @@ class Training:
         """
         torch.manual_seed(stream_seed(self.config.seed, "model", self.step + 1))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            output = self.forward(batch.images)
+            output = self.forward(*batch.inputs)
         torch.manual_seed(stream_seed(self.config.seed, "objective", self.step + 1))
         return self.objective(output, batch)
 

@@ -109,7 +109,9 @@ def untouched(config: RunConfig, store: Store, device: torch.device) -> dict[str
 
     Computed once for a class draw and input, whatever the arm.
     """
-    plain = RunConfig(data=config.data, backbone=config.backbone, precision=config.precision, seed=0)
+    plain = RunConfig(
+        data=replace(config.data, view_size=0), backbone=config.backbone, precision=config.precision, seed=0
+    )
     looks = replace(plain.evaluation, seen_images=config.evaluation.seen_images, parts=config.evaluation.parts)
     plain = replace(plain, evaluation=looks)
     plain = replace(plain, model=Component("unified"))

@@ -31,8 +31,12 @@ FILE = Path(__file__).parents[1] / "golden" / "curves.json"
 STEPS = 5
 TOLERANCE = 1e-4
 Golden = dict[str, Any]
-OPTIONS: dict[str, dict[str, Any]] = {"penalty": {"name": "L_var"}}
-"""Options without a default, by loss."""
+OPTIONS: dict[str, dict[str, Any]] = {  # where the defaults are not for the small trunk and two learners of size 4
+    "deml": {"scales": 2, "branches": 2, "dim": 16, "at": "low", "hidden": 4, "layers": ["high"]},
+    "adversary": {"dim": 4, "branches": 2, "rise": 4},
+    "push_apart": {"branches": 2},
+    "penalty": {"name": "L_var"},
+}
 
 
 def draw(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -62,7 +66,7 @@ def backbone_curve(name: str) -> list[float]:
 
 def model_curve(name: str) -> list[float]:
     """All that an output holds enters, on the small trunk."""
-    model = registry.build("model", name, TinyTrunk())
+    model = registry.build("model", name, TinyTrunk(), **OPTIONS.get(name, {}))
     initialise(model, 3)
     images = 255 * draw(3, 3, 32, 32, seed=2, dtype=torch.float32)
 
@@ -79,6 +83,7 @@ def model_curve(name: str) -> list[float]:
 def loss_curve(name: str) -> list[float]:
     """Two learners over six images of three classes, with a penalty; the same chance in every step."""
     objective = build_objective([Component(name, OPTIONS.get(name, {}))]).double()
+    initialise(objective, 3)
     labels = torch.tensor([0, 0, 1, 1, 2, 2])
     inputs = tuple(draw(6, 8, seed=10 + j) - 0.3 for j in range(2))
     weights = tuple((draw(4, 8, seed=20 + j) - 0.5).requires_grad_() for j in range(2))

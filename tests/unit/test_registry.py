@@ -67,7 +67,7 @@ def test_every_model_runs_forward_and_backward(name: str) -> None:
     assert output.embedding.norm(dim=1).tolist() == pytest.approx([1.0, 1.0], abs=1e-6)
     for learned, weight, given in zip(output.learners, output.weights, output.inputs, strict=True):
         torch.testing.assert_close(learned, given @ weight.T)
-    output.learners[0].square().mean().backward()
+    sum(learned.square().mean() for learned in output.learners).backward()
     assert all(p.grad is not None for p in model.parameters())
 
 
@@ -75,11 +75,12 @@ def test_every_model_runs_forward_and_backward(name: str) -> None:
 def test_every_loss_runs_forward_and_backward(name: str) -> None:
     stream = torch.Generator().manual_seed(0)
     given = torch.randn(4, 6, generator=stream)
-    weight = torch.randn(3, 6, generator=stream, requires_grad=True)
-    learned = given @ weight.T
-    penalties = {"L_var": learned.var(dim=0).mean()}
-    output = Output(nn.functional.normalize(learned), (learned,), (weight,), (given,), penalties=penalties)
+    weight = torch.randn(4, 6, generator=stream, requires_grad=True)
+    learned = given @ weight.T, given.square() @ weight.T
+    inputs, penalties = (given, given.square()), {"L_var": learned[0].var(dim=0).mean()}
+    output = Output(nn.functional.normalize(learned[0]), learned, (weight,) * 2, inputs, penalties=penalties)
     objective = build_objective([Component(name, OPTIONS.get(name, {}))])
+    objective(output, Batch(torch.empty(4, 3, 1, 1), LABELS))  # the adversary's rise begins at 0
     (loss,) = objective(output, Batch(torch.empty(4, 3, 1, 1), LABELS)).values()
     assert loss.shape == ()
     loss.backward()

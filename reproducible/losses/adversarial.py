@@ -1,0 +1,177 @@
+r"""Diversity between the learners of a scale: DeML's adversary (section 3.2, Eq. 4) and its released substitute.
+
+.. math::
+
+    \max_{f, g, CAMs} \min_F \; \lambda_0 \sum_{j,j'} \|F[CA_j[x_n]] - F[CA_{j'}[x_n]]\|_2^2
+
+F makes the learners' outputs alike, the network makes them differ in spite of it; a layer that reverses gradients plays
+both sides in one step. The document says nothing of F, and without normalisation F = 0 is an optimum, so F is ours to
+declare: L2-normalised input, linear, batch normalisation, ReLU, linear, batch normalisation, L2-normalised output,
+which is the form the same author uses in later code. The released code has no adversary in its networks but pushes the
+normalised outputs of two learners apart directly (:func:`push_apart`). Explained on page: notation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reproducible.resources import UserError
+from reproducible.types import Batch, Output
+
+
+class _Reverse(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, coefficient: Tensor) -> Tensor:
+        ctx.save_for_backward(coefficient)
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (coefficient,) = ctx.saved_tensors
+        return -coefficient * gradient, None
+
+
+def reverse_gradient(x: Tensor, coefficient: Tensor) -> Tensor:
+    """The input as it is; its gradient is multiplied by minus the coefficient, a scalar on the same device."""
+    return _Reverse.apply(x, coefficient)
+
+
+def ramp(progress: Tensor) -> Tensor:
+    r"""Coefficient of the reversal, :math:`2 / (1 + e^{-10 p}) - 1`: from 0 at :math:`p = 0` to nearly 1 at 1."""
+    return 2 * torch.sigmoid(10 * progress) - 1
+
+
+def _scales(learners: Sequence[Tensor], branches: int) -> list[Tensor]:
+    """The learners of each scale, (J, N, d) each.
+
+    Raises:
+        ValueError: if their number is no multiple of the branches.
+    """
+    if len(learners) % branches:
+        raise ValueError(f"{len(learners)} learners are not a whole number of scales with {branches} branches")
+    return [torch.stack(list(learners[i : i + branches])) for i in range(0, len(learners), branches)]
+
+
+def _distances(points: Tensor) -> Tensor:
+    """Euclidean distance of each pair of branches on the same image: (J, N, d) to (pairs, N)."""
+    one, other = torch.triu_indices(len(points), len(points), offset=1, device=points.device)
+    return torch.linalg.vector_norm(points[one] - points[other], dim=2)
+
+
+def push_apart(learners: Sequence[Tensor], branches: int, margin: float = 2.0) -> Tensor:
+    r"""The released code's substitute, :math:`\sum_i \sum_{j<j'} \frac{1}{2N} \sum_n \max(0, m - \|a - b\|)^2`.
+
+    On L2-normalised outputs a margin of 2 is the diameter of the sphere, so that the term never switches off.
+
+    Args:
+        learners: outputs before normalisation, scale by scale, each :math:`(N, d_j)`.
+        branches: J, learners a scale.
+        margin: m.
+    """
+    short = [(margin - _distances(F.normalize(x, dim=2))).clamp(min=0) for x in _scales(learners, branches)]
+    return torch.stack([s.square().mean(dim=1).sum() for s in short]).sum() / 2
+
+
+class Discriminator(nn.Module):
+    """F of one scale: what it puts out lies on the unit sphere, whatever its weights are.
+
+    Args:
+        dim: size of a learner.
+        width: of the layer between and of the output.
+    """
+
+    def __init__(self, dim: int, width: int = 128) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(dim, width, bias=False),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.Linear(width, width),
+            nn.BatchNorm1d(width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """:math:`(M, d)` on any scale to :math:`(M, width)` of unit length."""
+        return F.normalize(self.layers(x), dim=1)
+
+
+class Adversary(nn.Module):
+    r"""Eq. 4 as a loss to minimise: F descends on it, everything before the learners' outputs ascends.
+
+    The mean over scales, pairs and images of the (squared) distance of the two learners behind F.
+
+    Args:
+        dim: size of a learner, :math:`\lfloor d / (I J) \rfloor`.
+        scales: I; each has an F of its own.
+        branches: J, at least 2.
+        weight: :math:`\lambda_0` (1 in the document).
+        width: of F.
+        rise: training steps over which the reversal's coefficient goes from 0 to 1, by :func:`ramp` (10,000 in the
+            released layer); 0: the coefficient is 1 throughout.
+        squared: as in Eq. 4; False: the distance itself.
+    """
+
+    def __init__(
+        self,
+        dim: int = 64,
+        scales: int = 1,
+        branches: int = 8,
+        weight: float = 1.0,
+        width: int = 128,
+        rise: int = 10_000,
+        squared: bool = True,
+    ) -> None:
+        super().__init__()
+        if branches < 2:
+            raise UserError(f"Adversary.branches must be at least 2 (one learner has no rival), got {branches}.")
+        self.dim, self.branches, self.weight, self.rise, self.squared = dim, branches, weight, rise, squared
+        self.rivals = nn.ModuleList(Discriminator(dim, width) for _ in range(scales))
+        self.register_buffer("step", torch.zeros(()))
+
+    def forward(self, output: Output, batch: Batch) -> Tensor:
+        """Scalar loss; reads ``output.learners``. Each call in training counts as a step of the rise.
+
+        Raises:
+            UserError: if number or size of the learners is not what the options say.
+        """
+        found = len(output.learners), output.learners[0].shape[1]
+        if found != (wanted := (len(self.rivals) * self.branches, self.dim)):
+            raise UserError(
+                f"Adversary expects {wanted[0]} learners of size {wanted[1]} (scales x branches, dim), the model has "
+                f"{found[0]} of size {found[1]}."
+            )
+        coefficient = ramp((self.step / self.rise).clamp(max=1)) if self.rise else torch.ones_like(self.step)
+        if self.training:
+            self.step = self.step + 1
+        apart = []
+        for rival, learners in zip(self.rivals, _scales(output.learners, self.branches), strict=True):
+            unit = F.normalize(learners.flatten(0, 1), dim=1)
+            judged = rival(reverse_gradient(unit, coefficient)).unflatten(0, learners.shape[:2])
+            distance = _distances(judged)
+            apart.append((distance.square() if self.squared else distance).mean())
+        return self.weight * torch.stack(apart).mean()
+
+
+class PushApart(nn.Module):
+    """The released code's term on the learners of a scale.
+
+    Args:
+        branches: J, at least 2.
+        weight: 0.2 in the released network.
+        margin: as in :func:`push_apart`.
+    """
+
+    def __init__(self, branches: int = 3, weight: float = 0.2, margin: float = 2.0) -> None:
+        super().__init__()
+        if branches < 2:
+            raise UserError(f"PushApart.branches must be at least 2 (one learner has no rival), got {branches}.")
+        self.branches, self.weight, self.margin = branches, weight, margin
+
+    def forward(self, output: Output, batch: Batch) -> Tensor:
+        """Scalar loss; reads ``output.learners``."""
+        return self.weight * push_apart(output.learners, self.branches, self.margin)

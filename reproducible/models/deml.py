@@ -1,0 +1,203 @@
+r"""DeML(I, J): I scales, each a zoom into the one before, with J gated learners each (DeML section 3, Fig. 2).
+
+Scale i embeds its image as far as the stage ``at``; J channel gates make J maps of that one, which pass the rest of the
+trunk as one batch of J N images and end in J linear learners. Object attention on the maps of scale i says which window
+scale i + 1 sees. No gradient passes from a window to the maps that it comes from. Explained on page: notation.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reproducible.attention.boxes import object_boxes
+from reproducible.attention.channel import ChannelGates, fold
+from reproducible.attention.object import FORMS, object_map
+from reproducible.backbones.base import Backbone
+from reproducible.models.unified import Learner
+from reproducible.resampling import resample
+from reproducible.resources import UserError, nearest_name
+from reproducible.types import Output
+
+GATES = ("pooled", "unpooled", "none")
+ZOOMS = ("attention", "full", "centre", "random")
+SOURCES = ("first", "mean")
+
+
+class DeML(nn.Module):
+    """The model and its controls.
+
+    Args:
+        backbone: the trunk; each scale has a copy of its own that starts from the same weights.
+        scales: I.
+        branches: J.
+        dim: d; each learner has ``dim // (scales * branches)`` dimensions.
+        gate: ``pooled`` (the document's), ``unpooled`` (the released code's) or ``none``: J plain heads.
+        at: the stage behind which the gates stand (pool3 in the document, 4b in the released code).
+        hidden: width of a gate's inner layer.
+        shared_trunk: all scales use one trunk.
+        shared_learner: the learners of a scale share their weight, as in the released code; J plain heads cannot.
+        zoom: what the scales behind the first one see: ``attention``, or as controls ``full`` (the first one's image),
+            ``centre`` and ``random`` (a square of ``side`` of the window before).
+        side: of the controls' squares.
+        layers: the stages that object attention looks at.
+        form, steps, locality: of the walk, as in :func:`reproducible.attention.object.object_map`.
+        source: maps of the ``first`` branch or the ``mean`` over branches feed object attention.
+
+    Raises:
+        UserError: for an option out of range, with the nearest known name.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        scales: int = 3,
+        branches: int = 3,
+        dim: int = 512,
+        gate: str = "pooled",
+        at: str = "pool3",
+        hidden: int = 64,
+        shared_trunk: bool = False,
+        shared_learner: bool = True,
+        zoom: str = "attention",
+        side: float = 0.75,
+        layers: tuple[str, ...] = ("4e", "5b"),
+        form: str = "columns",
+        steps: int = 10,
+        locality: float = 0.0,
+        source: str = "first",
+    ) -> None:
+        super().__init__()
+        for name, value, known in (("gate", gate, GATES), ("zoom", zoom, ZOOMS), ("form", form, FORMS)):
+            _require(value in known, name, f"one of {', '.join(known)}", value, nearest_name(value, known))
+        _require(source in SOURCES, "source", f"one of {', '.join(SOURCES)}", source)
+        _require(scales >= 1, "scales", "at least 1", scales)
+        _require(branches >= 1, "branches", "at least 1", branches)
+        _require(dim >= scales * branches, "dim", f"at least scales x branches = {scales * branches}", dim)
+        _require(0 < side <= 1, "side", "above 0 and at most 1", side)
+        plain = gate == "none"
+        _require(not (plain and shared_learner and branches > 1), "shared_learner", "false for ungated heads", True)
+        first = 0 if plain else backbone.index(at) + 1
+        for layer in layers if zoom == "attention" and scales > 1 else ():
+            _require(backbone.index(layer) >= first, "layers", f"behind the gates at {at}", layer)
+        self.scales, self.branches, self.at = scales, branches, at
+        self.zoom, self.side, self.layers, self.source = zoom, side, layers, source
+        self.walk = {"form": form, "steps": steps, "locality": locality}
+        copies = [] if shared_trunk else [copy.deepcopy(backbone) for _ in range(scales - 1)]
+        self.trunks = nn.ModuleList([backbone, *copies])
+        size, pooled = dim // (scales * branches), gate == "pooled"
+        channels = backbone.channels
+        self.gates = nn.ModuleList(
+            ChannelGates(channels[at], branches, hidden, pooled) for _ in range(0 if plain else scales)
+        )
+        self.learners = nn.ModuleList(
+            nn.ModuleList(Learner(channels[backbone.last], size) for _ in range(1 if shared_learner else branches))
+            for _ in range(scales)
+        )
+
+    def forward(self, images: Tensor, view: Tensor | None = None) -> Output:
+        """Embed images.
+
+        Args:
+            images: RGB, 0 to 255, float, :math:`(N, 3, S, S)`: what the first scale sees.
+            view: the same windows of the stored images at another size, :math:`(N, 3, V, V)`: object attention looks at
+                them, and zooms are cut out of them. None: of ``images``, as in the released code.
+
+        Returns:
+            Output with the embedding of each scale among its features (``scale_1`` ...); among its attention the
+            factors of the gates, (N, J, C), averaged over positions (``gate_1`` ...), the maps (``map_1_4e`` ...), the
+            windows behind the first as fractions of the image (``window_2`` ...) and, as 1, which of them are the whole
+            of the window before for want of an object (``whole_2`` ...).
+        """
+        source = images if view is None else view
+        window = images.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(len(images), 4)
+        x, learners, pooled, features, attention = images, [], [], {}, {}
+        for scale in range(self.scales):
+            maps, gates = self._maps(scale, x)
+            if gates is not None:
+                attention[f"gate_{scale + 1}"] = gates.mean(dim=(3, 4)).transpose(0, 1)
+            inputs, outputs = self._learn(scale, maps[self._trunk(scale).last], len(x))
+            pooled, learners = pooled + inputs, learners + outputs
+            features[f"scale_{scale + 1}"] = _embed(outputs)
+            if scale + 1 < self.scales and self.zoom != "full":
+                if self.zoom == "attention" and view is not None:
+                    seen = view if scale == 0 else _cut(view, window, view.shape[2])
+                    with (
+                        torch.no_grad()
+                    ):  # after the pass with gradients: autocast keeps the weights that it casts first
+                        maps, _ = self._maps(scale, seen, 1 if self.source == "first" else self.branches)
+                box, found = self._box(scale, x, maps, source.shape[2])
+                window = _inside(window, box)
+                attention |= found | {f"window_{scale + 2}": window}
+                x = _cut(source, window, images.shape[2])
+        weights = tuple(self._learner(i, j).weight for i in range(self.scales) for j in range(self.branches))
+        features["emb"], features["conv"] = torch.cat(learners, dim=1), torch.cat(pooled, dim=1)
+        return Output(_embed(learners), tuple(learners), weights, tuple(pooled), features, attention)
+
+    def _trunk(self, scale: int) -> Backbone:
+        return self.trunks[min(scale, len(self.trunks) - 1)]
+
+    def _learner(self, scale: int, branch: int) -> Learner:
+        shared = self.learners[scale]
+        return shared[min(branch, len(shared) - 1)]
+
+    def _maps(self, scale: int, x: Tensor, branches: int | None = None) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Maps of the layers wanted, with the (first) branches in the batch axis, and the factors of the gates."""
+        trunk = self._trunk(scale)
+        attends = self.zoom == "attention" and scale + 1 < self.scales
+        collect = (*self.layers, trunk.last) if attends else (trunk.last,)
+        if not self.gates:
+            return trunk(x, collect), None
+        head = trunk(x, (self.at,))[self.at]
+        gates = self.gates[scale](head)
+        return trunk.walk(fold(head, gates[:branches]), self.at, collect), gates
+
+    def _learn(self, scale: int, maps: Tensor, images: int) -> tuple[list[Tensor], list[Tensor]]:
+        """What goes into each learner of a scale, and what comes out, in fp32."""
+        with torch.autocast(maps.device.type, enabled=False):
+            pooled = maps.float().mean(dim=(2, 3)).unflatten(0, (-1, images))
+            inputs = list(pooled.expand(self.branches, -1, -1))
+            return inputs, [self._learner(scale, j)(given) for j, given in enumerate(inputs)]
+
+    def _box(self, scale: int, x: Tensor, maps: dict[str, Tensor], side: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Where the next scale looks, (N, 4) in fractions of what this one sees, and what attention says about it."""
+        if self.zoom != "attention":
+            place = torch.full_like(x[:, :2, 0, 0], 0.5) if self.zoom == "centre" else _chance(x)
+            corner = place * (1 - self.side)
+            return torch.cat([corner, corner + self.side], dim=1), {}
+        found = {}
+        for layer in self.layers:
+            branches = maps[layer].detach().unflatten(0, (-1, len(x)))
+            seen = branches[0] if self.source == "first" else branches.mean(dim=0)
+            found[f"map_{scale + 1}_{layer}"] = object_map(seen, **self.walk)
+        boxes, whole = object_boxes(list(found.values()), side)
+        return boxes / side, found | {f"whole_{scale + 2}": whole.float()}
+
+
+def _require(condition: bool, name: str, rule: str, value: object, hint: str = "") -> None:
+    if not condition:
+        raise UserError(f"DeML.{name} must be {rule}, got {value!r}.{hint}")
+
+
+def _embed(learners: list[Tensor]) -> Tensor:
+    """Learners L2-normalised, side by side, of unit length together (DeML section 4, "Evaluation")."""
+    return torch.cat([F.normalize(x, dim=1) for x in learners], dim=1) / len(learners) ** 0.5
+
+
+def _chance(x: Tensor) -> Tensor:
+    """(N, 2) from 0 to 1, as good as random, that hang on the image alone: on no batch, order or generator."""
+    return (37 * x.detach().float().mean(dim=(2, 3))[:, :2]) % 1
+
+
+def _inside(window: Tensor, box: Tensor) -> Tensor:
+    """A box in fractions of a window as fractions of what the window lies in."""
+    corner = window[:, :2].repeat(1, 2)
+    return corner + box * (window[:, 2:] - window[:, :2]).repeat(1, 2)
+
+
+def _cut(images: Tensor, window: Tensor, size: int) -> Tensor:
+    """Windows, in fractions, of images (N, 3, S, S), resized to size x size."""
+    return resample(images.permute(0, 2, 3, 1), window * images.shape[2], size)

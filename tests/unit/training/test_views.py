@@ -1,0 +1,97 @@
+"""Models that zoom: the view of a batch in training and evaluation, and losses with parameters of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_runs import CPU, SIDE, tiny_config, training
+
+from reproducible.config import Component, DataConfig, to_dict
+from reproducible.data.store import Store
+from reproducible.data.transforms import crop_resize, random_boxes, random_flips
+from reproducible.resources import UserError
+from reproducible.training.evaluate import embed
+from reproducible.training.runner import untouched
+from reproducible.training.seeding import generator
+
+VIEW = 48
+ZOOM = Component(
+    "deml", {"scales": 2, "branches": 2, "dim": 8, "at": "low", "hidden": 3, "layers": ["high"], "source": "mean"}
+)
+GAME = (Component("binomial_deviance"), Component("adversary", {"dim": 2, "scales": 2, "branches": 2, "rise": 12}))
+
+
+def changes(**more: Any) -> dict[str, Any]:
+    data = DataConfig(input_size=32, view_size=VIEW, limit_classes=6, classes_per_batch=4, images_per_class=2)
+    return {"data": data, "model": ZOOM, "objective": GAME, **more}
+
+
+def test_view_is_the_same_window_at_another_size(tmp_path: Path, store: Store) -> None:
+    run = training(tmp_path / "a", store, **changes())
+    batch, plain = run.batch(3), training(tmp_path / "b", store).batch(3)
+    assert torch.equal(batch.images, plain.images)
+    assert plain.view is None
+    chance = generator(0, "augmentation", 3)
+    boxes, flip = random_boxes(8, SIDE, 0.875, chance), random_flips(8, chance)
+    chosen = torch.from_numpy(run.sets.train[run.sampler.indices(generator(0, "order", 3))])
+    assert torch.equal(batch.view, crop_resize(run.images[chosen], boxes, VIEW, flip))
+
+
+def test_no_view_leaves_digests_as_they_are() -> None:
+    assert "view_size" not in to_dict(tiny_config(), sparse=True)["data"]
+    with pytest.raises(UserError, match=r"DataConfig.view_size must be 0 \(none\) or at least 32 pixels, got 16"):
+        DataConfig(view_size=16)
+
+
+def test_game_goes_on_where_it_was_interrupted(tmp_path: Path, store: Store) -> None:
+    """Weights of the rivals, their batch statistics and the rise of the reversal are in the checkpoint."""
+    whole = training(tmp_path / "whole", store, **changes())
+    result = whole.run()
+    assert set(result["curve"][0]["terms"]) == {"binomial_deviance", "adversary"}
+    assert whole.objective.terms["adversary"].step.item() == 12
+
+    class Stop(Exception):
+        pass
+
+    broken = training(tmp_path / "broken", store, save_every=0.0, **changes())
+    losses = broken.losses
+
+    def stop_at_seven(batch: Any) -> Any:
+        if broken.step == 6:
+            raise Stop
+        return losses(batch)
+
+    broken.losses = stop_at_seven
+    with pytest.raises(Stop):
+        broken.run()
+    again = training(tmp_path / "broken", store, **changes())
+    again.run()
+    for name, value in whole.objective.state_dict().items():
+        assert torch.equal(again.objective.state_dict()[name], value), name
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[name], value), name
+
+
+def test_rivals_start_from_a_stream_of_their_own(tmp_path: Path, store: Store) -> None:
+    torch.manual_seed(0)
+    first = training(tmp_path / "a", store, **changes())
+    torch.manual_seed(1)
+    second = training(tmp_path / "b", store, **changes())
+    for one, other in zip(first.objective.parameters(), second.objective.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_evaluation_shows_the_view_too(tmp_path: Path, store: Store) -> None:
+    run = training(tmp_path / "a", store, **changes())
+    rows = run.sets.evaluation["validation"][0][:5]
+    seen: list[tuple[int, ...]] = []
+    run.model.register_forward_pre_hook(lambda _, inputs: seen.extend(tuple(x.shape) for x in inputs))
+    assert embed(run.model, run.images, rows, run.config).shape == (5, 8)
+    assert seen == [(5, 3, 32, 32), (5, 3, VIEW, VIEW)]
+
+
+def test_untouched_trunk_is_asked_without_the_view(store: Store) -> None:
+    assert untouched(tiny_config(**changes()), store, CPU) == untouched(tiny_config(), store, CPU)
