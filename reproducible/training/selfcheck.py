@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,14 @@ from reproducible.types import Batch, Output
 TOLERANCES = {"backbone": 2e-3, "model": 2e-3, "loss": 1e-4}
 """Largest relative difference between two devices in fp32 that counts as agreement. Sums of thousands of products in
 another order differ by 1e-6 to 1e-4; a rectifier near zero may switch and moves gradients more than values."""
+OPTIONS: dict[str, dict[str, Any]] = {
+    "margin": {"sampling": "all"},
+    "penalty": {"name": "L_var"},
+    "adversary": {"dim": 16, "branches": 2},
+    "push_apart": {"branches": 2},
+}
+"""Options of losses that lack a default, or need another for two learners of 16. Margin takes all pairs, since devices
+would draw different ones."""
 _TRUNK = "compact_googlenet"  # under each model: it ships, and is fast
 
 
@@ -118,11 +127,12 @@ class _Learners(nn.Module):
             weights=tuple(learner.weight for learner in self.learners),
             inputs=(pooled, pooled),
             features={"emb": learned[0], "conv": pooled},
+            penalties={"L_var": learned[0].var(dim=0).mean()},
         )
 
 
 def _loss(name: str, side: Side) -> tuple[nn.Module, Tensor]:
-    module = nn.ModuleList([_Learners(), build_objective([Component(name)])])
+    module = nn.ModuleList([_Learners(), build_objective([Component(name, OPTIONS.get(name, {}))])])
     initialise(module, 0)
     module.to(side.device)
     pooled = torch.randn(12, 32, generator=generator(0, "selfcheck", "pooled")).to(side.device)

@@ -28,7 +28,7 @@ def test_a_device_agrees_with_itself(kind: str, name: str) -> None:
 @pytest.mark.parametrize(("kind", "name"), SMALL)
 def test_half_precision_is_close_and_not_within_the_tolerance_of_devices(kind: str, name: str) -> None:
     found = compare(kind, name, CPU, ROUNDED)
-    assert 1e-3 < found.values < 0.1 and not found.ok
+    assert 1e-3 < found.values < 0.2 and not found.ok
     assert compare(kind, name, CPU, ROUNDED, tolerance=0.5).ok
 
 
