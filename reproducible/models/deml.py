@@ -125,9 +125,8 @@ class DeML(nn.Module):
             if scale + 1 < self.scales and self.zoom != "full":
                 if self.zoom == "attention" and view is not None:
                     seen = view if scale == 0 else _cut(view, window, view.shape[2])
-                    with (
-                        torch.no_grad()
-                    ):  # after the pass with gradients: autocast keeps the weights that it casts first
+                    # After the pass with gradients, because autocast keeps the weights that it casts first.
+                    with torch.no_grad():
                         maps, _ = self._maps(scale, seen, 1 if self.source == "first" else self.branches)
                 box, found = self._box(scale, x, maps, source.shape[2])
                 window = _inside(window, box)
