@@ -12,9 +12,8 @@ from matplotlib.patches import Rectangle
 
 from reproducible.data.glyphs.render import ABOVE_BIT, BASE_BIT, BELOW_BIT
 from reproducible.data.store import Store
-from reproducible.evaluation import t_interval
 from reproducible.report.figures import AMBER, BLUE, GREY, ROSE, WIDTH, panels, styled
-from reproducible.report.tables import NOT_RUN, difference, values_of
+from reproducible.report.tables import NOT_RUN, difference, mean_interval, values_of
 from reproducible.types import RunRecord
 
 PARTS = {"base": (BASE_BIT, 1, BLUE), "mark above": (ABOVE_BIT, 2, AMBER), "mark below": (BELOW_BIT, 3, ROSE)}
@@ -72,7 +71,7 @@ def ladder_table(runs: Mapping[str, tuple[Sequence[RunRecord], str]]) -> pd.Data
         row: dict[str, float] = {}
         for name, at in (("untouched", "untouched"), ("trained", "selected")):
             values = list(values_of(found, arm, at).values())
-            low, high = t_interval(values) if len(values) > 1 else (np.nan, np.nan)
+            low, high = mean_interval(values)
             row |= {
                 name: float(np.mean(values)) if len(values) > 1 else np.nan,
                 f"{name} low": low,
@@ -137,11 +136,9 @@ def compared(pairs: Mapping[str, tuple[str, str]], benchmarks: Mapping[str, Sequ
     for title, (treatment, control) in pairs.items():
         for benchmark, found in benchmarks.items():
             values = difference(found, treatment, control)
-            row = {"compared": title, "benchmark": benchmark, "draws": len(values), "mean": np.nan}
-            if len(values) > 1:
-                low, high = t_interval(values)
-                row |= {"mean": float(np.mean(values)), "low": low, "high": high}
-            rows.append(row)
+            low, high = mean_interval(values)
+            mean = float(np.mean(values)) if len(values) > 1 else np.nan
+            rows.append((title, benchmark, len(values), mean, low, high))
     return pd.DataFrame(rows, columns=["compared", "benchmark", "draws", "mean", "low", "high"])
 
 
@@ -162,7 +159,7 @@ def part_table(records: Sequence[RunRecord], arms: Mapping[str, str], metrics: M
             found = values_of(records, treatment if arm == "untouched" else arm, at, metric)
             row[name] = f"{np.mean(list(found.values())):.1f}" if found else NOT_RUN
         gaps = difference(records, treatment, control, metric)
-        low, high = t_interval(gaps) if len(gaps) > 1 else (np.nan, np.nan)
+        low, high = mean_interval(gaps)
         row["difference"] = f"{np.mean(gaps):+.1f} [{low:+.1f}, {high:+.1f}]" if len(gaps) > 1 else NOT_RUN
         rows.append(row | {"draws": f"{len(gaps)}"})
     return pd.DataFrame(rows)

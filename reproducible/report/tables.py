@@ -37,6 +37,11 @@ def spread(values: Sequence[float]) -> str:
     return f"{mean:.1f} [{low:.1f}, {high:.1f}]"
 
 
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    """The 95 % t interval of a mean; NaN for fewer than two values."""
+    return t_interval(values) if len(values) > 1 else (float("nan"), float("nan"))
+
+
 def values_of(
     records: Sequence[RunRecord], arm: str, at: str = "selected", metric: str = "recall_at_1"
 ) -> dict[int, float]:

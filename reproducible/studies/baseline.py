@@ -51,6 +51,10 @@ CURVES = {"test_every": 100}
 ROWS = {"ntri": 0.25}
 PRINTED = {"lact": 0.014, **ROWS}
 BASE = ("baseline",)
+LACT_TUNINGS = tuple(
+    Tuning(f"lact-{d}", f"u{d}-lact-tuned", tuple({"lact": w} for w in (LACT_RELEASED, 5e-4, 5e-3))) for d in (512, 64)
+)
+"""Three weights of the activation term at each of two dimensions."""
 
 
 def _tier_b() -> tuple[Arm, ...]:
@@ -105,8 +109,7 @@ STUDY = Study(
                 {"lr": 1e-4, "head": 1.0, "gamma": 5.0},
             ),
         ),
-        Tuning("lact-512", "u512-lact-tuned", tuple({"lact": w} for w in (LACT_RELEASED, 5e-4, 5e-3))),
-        Tuning("lact-64", "u64-lact-tuned", tuple({"lact": w} for w in (LACT_RELEASED, 5e-4, 5e-3))),
+        *LACT_TUNINGS,
     ),
     live=("u512-lact-printed", "u512"),
 )

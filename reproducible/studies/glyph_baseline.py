@@ -13,7 +13,6 @@ from reproducible.config import Component, DataConfig, EvaluationConfig, Optimis
 from reproducible.studies import baseline
 from reproducible.studies.base import Arm, Params, Study, Tuning
 
-BASE = ("baseline",)
 DECAYED = ("baseline", "lact-512")
 
 
@@ -48,7 +47,9 @@ def build(params: Params) -> RunConfig:
     )
 
 
-def arm(name: str, title: str, params: Mapping[str, Any], tuned: tuple[str, ...] = BASE, draws: int = 5) -> Arm:
+def arm(
+    name: str, title: str, params: Mapping[str, Any], tuned: tuple[str, ...] = baseline.BASE, draws: int = 5
+) -> Arm:
     """An arm without curves on the test classes."""
     return Arm(name, title, params, tuned, draws=draws, minutes=1.1)
 
@@ -83,12 +84,12 @@ def _long() -> tuple[Arm, ...]:
     """The pair of claim D04, three times as long: does it hold where curves are flat?"""
     more = {"steps": 900, "test_every": 300}
     return (
-        Arm("u512-long", "U512, 900 steps", more, BASE, draws=3, minutes=3.5),
+        Arm("u512-long", "U512, 900 steps", more, baseline.BASE, draws=3, minutes=3.5),
         Arm(
             "u512-lact-printed-long",
             "U512 + L_act, printed, 900 steps",
             baseline.PRINTED | more,
-            BASE,
+            baseline.BASE,
             draws=3,
             minutes=3.5,
         ),
@@ -104,12 +105,12 @@ STUDY = Study(
         **{"data": "glyphs", "split": "half", "parts": True, "steps": 300, "lr": 1e-3, "batch_statistics": True},
     },
     arms=(
-        Arm("u512", "U512", baseline.CURVES, BASE, draws=10, extra_seeds=5, minutes=1.3),
+        Arm("u512", "U512", baseline.CURVES, baseline.BASE, draws=10, extra_seeds=5, minutes=1.3),
         Arm(
             "u512-lact-printed",
             "U512 + L_act, printed",
             baseline.PRINTED | baseline.CURVES,
-            BASE,
+            baseline.BASE,
             draws=10,
             minutes=1.3,
         ),
@@ -133,16 +134,7 @@ STUDY = Study(
                 {"lr": 1e-3, "head": 1.0, "gamma": 25.0, "batch_statistics": False},
             ),
         ),
-        Tuning(
-            "lact-512",
-            "u512-lact-tuned",
-            tuple({"lact": w} for w in (baseline.LACT_RELEASED, 5e-4, 5e-3)),
-        ),
-        Tuning(
-            "lact-64",
-            "u64-lact-tuned",
-            tuple({"lact": w} for w in (baseline.LACT_RELEASED, 5e-4, 5e-3)),
-        ),
+        *baseline.LACT_TUNINGS,
     ),
     live=("u512-lact-printed", "u512"),
     trial_steps=200,

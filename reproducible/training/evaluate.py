@@ -111,14 +111,15 @@ def evaluate(
     query_labels, gallery_labels = store.labels[queries], store.labels[gallery]
     k = min(max(needed_k(query_labels, gallery_labels, same), *RECALLS), len(gallery) - same)
     own = np.arange(len(queries)) if same else None
-    ids, _ = nearest(rows[: len(queries)], rows if same else rows[len(queries) :], k, own=own)
+    asked, there = rows[: len(queries)], rows if same else rows[len(queries) :]
+    ids, _ = nearest(asked, there, k, own=own)
     recalls = tuple(r for r in RECALLS if r <= ids.shape[1])
     result = retrieval_metrics(ids, query_labels, gallery_labels, ks=recalls, own_in_gallery=same)
     if not parts:
         return Evaluation(result, ids)
     coarse = store.coarse[queries], store.coarse[gallery]
-    within = _first_within(rows[: len(queries)], rows if same else rows[len(queries) :], coarse, same)
-    probes = part_probes(rows[: len(queries)].cpu().numpy(), [store.class_parts[label] for label in query_labels])
+    within = _first_within(asked, there, coarse, same)
+    probes = part_probes(asked.cpu().numpy(), [store.class_parts[label] for label in query_labels])
     return Evaluation(result, ids, gallery_labels[within] == query_labels, probes)
 
 

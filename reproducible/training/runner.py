@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from reproducible import registry
-from reproducible.config import Component, RunConfig, digest, to_dict
+from reproducible.config import Component, EvaluationConfig, RunConfig, digest, to_dict
 from reproducible.data.store import Store, open_store
 from reproducible.records import check, finished, read_json, run_folder, run_lengths, write_text
 from reproducible.resources import UserError, cache_dir, checked_asset
@@ -110,11 +110,12 @@ def untouched(config: RunConfig, store: Store, device: torch.device) -> dict[str
     Computed once for a class draw and input, whatever the arm.
     """
     plain = RunConfig(
-        data=replace(config.data, view_size=0), backbone=config.backbone, precision=config.precision, seed=0
+        data=replace(config.data, view_size=0),
+        backbone=config.backbone,
+        model=Component("unified"),
+        evaluation=EvaluationConfig(seen_images=config.evaluation.seen_images, parts=config.evaluation.parts),
+        precision=config.precision,
     )
-    looks = replace(plain.evaluation, seen_images=config.evaluation.seen_images, parts=config.evaluation.parts)
-    plain = replace(plain, evaluation=looks)
-    plain = replace(plain, model=Component("unified"))
     path = cache_dir() / "untouched" / f"{run_digest(plain, store)}.json"
     known = read_json(path) if path.is_file() else {}
     sets = build_sets(config, store).evaluation

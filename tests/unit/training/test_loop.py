@@ -288,16 +288,19 @@ def test_checkpoint_that_cannot_be_read(make: Make, damage: str) -> None:
 class Intruder:
     """An object that would run a program when it is unpickled."""
 
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (Path("/tmp/unpickled_by_a_checkpoint"),)
+        return Path.touch, (self.trace,)
 
 
 def test_nothing_but_plain_values_is_unpickled(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
-    torch.save({"step": Intruder()}, path)
+    torch.save({"step": Intruder(tmp_path / "trace")}, path)
     with pytest.raises(UserError, match="unreadable checkpoint"):
         checkpoint.load(path, torch.device("cpu"))
-    assert not Path("/tmp/unpickled_by_a_checkpoint").exists()
+    assert not (tmp_path / "trace").exists()
 
 
 def test_two_processes_on_one_run(tmp_path: Path) -> None:
