@@ -34,11 +34,12 @@ help:
 	@echo "make test       lint, tests, notebooks against their committed outputs, a strict build of the book"
 	@echo "make notebooks  run the notebooks at profile smoke and store the outputs in notebooks/, to be committed"
 	@echo "make records    run what is missing of the standard runs into data_manifests/records; hours, resumable"
+	@echo "                PROFILE=large: of the runs on data sets that do not ship, at the documents' sizes with TIERS=AB"
 	@echo "make serve      show the built book at http://localhost:$(PORT)"
 	@echo "make bench      measure speed and memory on this machine"
 	@echo "make clean      remove _build: pages, prepared data and cached runs; $(VENV) and the records stay"
 	@echo
-	@echo "PROFILE=smoke|quick|standard  how much the book's notebooks train live, now $(PROFILE)"
+	@echo "PROFILE=smoke|quick|standard|large  how much the book's notebooks train live, now $(PROFILE)"
 	@echo "DEVICE=auto|cpu|cuda          where to train, now $(DEVICE)"
 	@echo "TIERS=A|AB                    which arms 'make records' runs, now $(TIERS)"
 	@echo "TORCH_INDEX=<address>         an index of CPU builds of PyTorch, for 'make env' without CUDA"

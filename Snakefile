@@ -1,4 +1,4 @@
-"""The graph: data -> notebooks -> book, and, on request, the studies' standard records.
+"""The graph: data -> notebooks -> book, and, on request, the studies' records.
 
 Modification times trigger notebooks and the book only. A training run is named by its digest and never repeated, so the
 rules that run studies have no outputs here: they run what is missing and end at once where nothing is.
@@ -91,6 +91,7 @@ rule data:
 rule records:
     threads: workflow.cores
     run:
-        for study in STUDIES:
+        wanted = "large" if PROFILE == "large" else "standard"
+        for study in (name for name, one in STUDIES.items() if one.profile == wanted):
             shell("{REPRODUCIBLE:q} study tune {study} --device {DEVICE}")
-            shell("{REPRODUCIBLE:q} study run {study} --profile standard --tiers {TIERS} --device {DEVICE}")
+            shell("{REPRODUCIBLE:q} study run {study} --tiers {TIERS} --device {DEVICE}")

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from reproducible import records
-from reproducible.resources import UserError, cache_dir, checked_asset, external_data, manifests, shipped
+from reproducible.resources import UserError, cache_dir, external_data, manifests
 from reproducible.studies import PROFILES, STUDIES, study
 from reproducible.studies.running import carry_out, default_workers, in_precision, tune, write_smoke_losses
 
@@ -120,7 +120,7 @@ def run(
     seed: Annotated[
         int, typer.Option(help="Seed of order, crops and initial values; -1: the number of the draw.")
     ] = -1,
-    profile: Annotated[str, typer.Option(help="smoke (seconds) or standard.")] = "standard",
+    profile: Annotated[str, typer.Option(help="smoke (seconds); empty: the study's own.")] = "",
     change: Annotated[list[str] | None, typer.Option("--set", help="Change a field, as in optimiser.lr=3e-5.")] = None,
     device: Device = "auto",
 ) -> None:
@@ -130,6 +130,7 @@ def run(
     from reproducible.training.runner import execute
 
     name, _, label = arm.partition("/")
+    profile = profile or study(name).profile
     config = in_precision(study(name).config(label, draw, None if seed < 0 else seed, profile), profile, device)
     for text in change or []:
         path, _, value = text.partition("=")
@@ -182,12 +183,13 @@ def study_tune(name: Name, device: Device = "auto", workers: Workers = 0) -> Non
 @study_app.command("run")
 def study_run(
     name: Name,
-    profile: Annotated[str, typer.Option(help=", ".join(PROFILES))] = "standard",
+    profile: Annotated[str, typer.Option(help=f"{', '.join(PROFILES)}; empty: the study's own.")] = "",
     tiers: Annotated[str, typer.Option(help="A, or AB to run what was declared as well.")] = "A",
     device: Device = "auto",
     workers: Workers = 0,
 ) -> None:
     """Run the arms of a study. What is finished is kept, so stop and start it as you like."""
+    profile = profile or study(name).profile
     if profile not in PROFILES:
         raise UserError(f"There is no profile {profile!r}. Known: {', '.join(PROFILES)}.")
     for record in carry_out(study(name), profile, tiers=tiers, device=device, workers=workers or default_workers()):
@@ -197,7 +199,9 @@ def study_run(
             f"{record['selected']['step']}  ({record['environment']['seconds'] / 60:.1f} min)"
         )
     typer.echo(
-        f"Records: {manifests() / 'records' / name}.jsonl" if profile == "standard" else f"Runs: {cache_dir() / 'runs'}"
+        f"Records: {manifests() / 'records' / name}.jsonl"
+        if profile == study(name).profile
+        else f"Runs: {cache_dir() / 'runs'}"
     )
 
 
@@ -212,6 +216,16 @@ def record_list() -> None:
     """The committed record files and how many runs each holds."""
     for path in sorted((manifests() / "records").glob("*.jsonl")):
         typer.echo(f"{path.stem:24} {len(records.load(path.stem)):4} records  {path.stat().st_size / 1e6:.2f} MB")
+
+
+@record_app.command("add")
+def record_add(
+    files: Annotated[list[Path], typer.Argument(help="Record files, as `study run` writes them on another machine.")],
+) -> None:
+    """Take records from elsewhere into the book: each is checked and rescored first. Next: build the book."""
+    for path in files:
+        added, total = records.add(path, STUDIES)
+        typer.echo(f"{path.stem}: {added} records added or replaced, now {total}, in {manifests() / 'records'}")
 
 
 @record_app.command("verify")
@@ -251,70 +265,18 @@ def doctor() -> None:
 
     With a GPU, every backbone, model and loss is computed on it and on the CPU. Exit status 1 if they disagree.
     """
-    import importlib.metadata as metadata
+    from reproducible.doctor import agreements, facts
 
-    import torch
-
-    from reproducible.backbones.published import weights_found
-    from reproducible.data.manifest import load_manifest, manifest_names
-    from reproducible.data.store import state
-    from reproducible.training.devices import choose_device, choose_precision, hardware
-
-    device = choose_device()
-    lines: dict[str, Any] = {"python": sys.version.split()[0]}
-    for package in (
-        "reproducible",
-        "torch",
-        "torchvision",
-        "numpy",
-        "pillow",
-        "faiss-cpu",
-        "timm",
-        "papermill",
-        "jupyter-book",
-    ):
-        try:
-            lines[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            lines[package] = "not installed"
-    lines["device"] = f"{device} with {choose_precision(device)} trunks"
-    lines |= hardware()
-    lines["neighbour search"] = f"torch on {device.type}; faiss-cpu {lines['faiss-cpu']}, as a check"
-    lines["cores, threads"] = f"{default_workers()}, {torch.get_num_threads()}"
-    lines["shipped files"] = ", ".join(_state(name) for name in shipped())
-    lines["weights found"] = ", ".join(f"{name}: {path or 'not here'}" for name, path in weights_found().items())
-    lines["data sets"] = ", ".join(f"{name} ({state(load_manifest(name))})" for name in manifest_names())
-    lines["prepared stores and runs"] = cache_dir()
-    lines["records"] = manifests() / "records"
-    lines["further data"] = external_data() or "none (set REPRODUCIBLE_DATA to a folder that holds it)"
-    for name, value in lines.items():
+    for name, value in facts().items():
         typer.echo(f"{name:26} {value}")
-    _compare_devices(device)
-
-
-def _compare_devices(device: Any) -> None:
-    """Print how far CPU and GPU agree; raise the exit status 1 if they do not."""
-    import torch
-
-    from reproducible.training.selfcheck import Side, compare_all
-
-    if device.type == "cpu":
+    found = agreements()
+    if not found:
         typer.echo(f"{'self-check':26} no GPU, so there is nothing to compare the CPU with")
-        return
-    agreed = True
-    for found in compare_all(Side(torch.device("cpu")), Side(device)):
-        agreed &= found.ok
-        numbers = f"values {found.values:.1e}, gradient {found.gradient:.1e}, tolerance {found.tolerance:.0e}"
-        typer.echo(f"{found.component:26} {'agrees' if found.ok else 'DISAGREES'}: {numbers}")
-    if not agreed:
+    for one in found:
+        numbers = f"values {one.values:.1e}, gradient {one.gradient:.1e}, tolerance {one.tolerance:.0e}"
+        typer.echo(f"{one.component:26} {'agrees' if one.ok else 'DISAGREES'}: {numbers}")
+    if not all(one.ok for one in found):
         raise typer.Exit(1)
-
-
-def _state(name: str) -> str:
-    try:
-        return f"{checked_asset(name).name} ok"
-    except UserError as error:
-        return str(error)
 
 
 def _literal(text: str) -> Any:

@@ -103,6 +103,8 @@ class EvaluationConfig:
     seen_images: int = 8  # photographs a seen class and part, so that the seen curve stays cheap
     test: bool = True  # False for tuning trials, which never look at the test classes
     parts: bool = False  # test classes: also recall among images of the same coarse class, and probes of each part
+    features: tuple[str, ...] = ()  # of the model's output, searched beside the embedding at the selected checkpoint
+    protocols: tuple[str, ...] = ()  # searched beside the primary one at the selected checkpoint
     keep: str = "neighbours"  # of the selected checkpoint; "matches": only which of them are of the query's class
     window: int = 3  # evaluations that the selection averages over
 
@@ -128,14 +130,14 @@ class RunConfig:
     objective: tuple[Component, ...] = (Component("binomial_deviance"),)
     optimiser: OptimiserConfig = OptimiserConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    steps: int = 400
+    steps: int = 400  # 0: the network as it is
     seed: int = 0
     precision: str = "fp32"
     compiled: bool = False  # the model through torch.compile: minutes at the start, then faster steps on a GPU
     deterministic: bool = False  # only algorithms that add in a fixed order: on a GPU, slower and the same every time
 
     def __post_init__(self) -> None:
-        _require(self.steps >= 1, self, "steps", "at least 1")
+        _require(self.steps >= 0, self, "steps", "0 (measure the network as it is) or more")
         _require(self.seed >= 0, self, "seed", "0 or more")
         _require(self.precision in PRECISIONS, self, "precision", f"one of {', '.join(PRECISIONS)}")
         _require(len(self.objective) > 0, self, "objective", "at least one loss")

@@ -16,6 +16,8 @@ A record is one JSON line with plain values. Its keys:
     last one. ``selected`` has ``step``, ``not_converged`` (it is the last) and ``neighbours``, the ids from which every
     metric can be computed again, or ``matches``, which of them are of the query's class: the same in a tenth of the
     space. Where parts are known, ``test`` has recall within the coarse class (with ``hits_within``) and the probes.
+    ``further``, where it was asked for: by protocol, its ``queries`` and ``gallery`` and, by feature, ``test`` and
+    ``matches``. ``untouched`` is empty for a run of no steps, which is itself the pretrained network.
 ``queries, gallery``
     class, coarse class and count of each run of equal labels, in the order of the stored ids. An empty gallery: the
     queries themselves, each left out of its own.
@@ -29,14 +31,14 @@ import base64
 import json
 import lzma
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reproducible.config import KEPT
-from reproducible.resources import UserError, cache_dir, check_keys, manifests
+from reproducible.resources import UserError, cache_dir, check_keys, manifests, nearest_name
 from reproducible.types import RunRecord
 
 KEYS = (
@@ -106,6 +108,41 @@ def save(study: str, records: Iterable[RunRecord], folder: Path | None = None) -
     path = (folder or manifests() / "records") / f"{study}.jsonl"
     write_text(path, "".join(json.dumps(r, separators=(",", ":")) + "\n" for r in ordered))
     return path
+
+
+def add(path: Path, studies: Mapping[str, Any], folder: Path | None = None) -> tuple[int, int]:
+    """Merge the records of a file, written on another machine, into the committed ones of the same name.
+
+    Args:
+        path: ``STUDY.jsonl``, or ``STUDY_tuning.jsonl``.
+        studies: known studies by name.
+        folder: where the committed records are; None: ``data_manifests/records``.
+
+    Returns:
+        Number of records that are new or replace one, and number of all.
+
+    Raises:
+        UserError: if the file belongs to no study, holds nothing, or a record does not rescore to what it states;
+            nothing is changed then.
+    """
+    if path.stem.removesuffix("_tuning") not in studies:
+        raise UserError(f"{path}: there is no study of that name.{nearest_name(path.stem, studies)}")
+    found = load(path.stem, path.parent)
+    if not found:
+        raise UserError(f"{path}: no such file, or no record in it.")
+    for number, record in enumerate(found, start=1):
+        for metric, (stated, value) in verify(record).items():
+            raise UserError(f"{path}, line {number}: {metric} is stated as {stated}, rescored {value}.")
+    known = {key_of(record): record for record in load(path.stem, folder)}
+    changed = [record for record in found if known.get(key_of(record)) != record]
+    known |= {key_of(record): record for record in changed}
+    save(path.stem, known.values(), folder)
+    return len(changed), len(known)
+
+
+def key_of(record: RunRecord) -> tuple[str, int, int]:
+    """What names a record within its study: arm, class draw and seed."""
+    return record["arm"], record["draw"], record["seed"]
 
 
 def check(record: RunRecord, where: str) -> None:
@@ -195,22 +232,27 @@ def summarise(result: Any) -> dict[str, float]:
     return {name: round(100 * float(value), 4) for name, value in values.items()}
 
 
-def rescore(record: RunRecord) -> dict[str, float]:
-    """Compute the metrics of the selected checkpoint again, from the stored neighbours or matches alone."""
+def rescore(sets: RunRecord, point: dict[str, Any]) -> dict[str, float]:
+    """Compute metrics again, from the stored neighbours or matches alone.
+
+    Args:
+        sets: a record, or a protocol of its ``further``: has ``queries`` and ``gallery``.
+        point: what was found there: has ``neighbours`` or ``matches``.
+    """
     from reproducible.evaluation import RetrievalResult, retrieval_metrics
 
-    same = not record["gallery"]
-    queries = expand(record["queries"])
-    gallery = queries if same else expand(record["gallery"])
+    same = not sets["gallery"]
+    queries = expand(sets["queries"])
+    gallery = queries if same else expand(sets["gallery"])
     relevant = (queries[:, None] == gallery[None, :]).sum(axis=1) - same
-    if "matches" in record["selected"]:
-        matches = decode_matches(
-            record["selected"]["matches"], relevant, min(max(relevant.max(), 8), len(gallery) - same)
-        )
-        recall = {k: float(matches[relevant > 0, :k].any(1).mean()) for k in (1, 2, 4, 8)}
+    others = len(gallery) - same
+    ks = [k for k in (1, 2, 4, 8) if k <= others]
+    if "matches" in point:
+        matches = decode_matches(point["matches"], relevant, min(max(relevant.max(), 8), others))
+        recall = {k: float(matches[relevant > 0, :k].any(1).mean()) for k in ks}
         return summarise(RetrievalResult(recall, matches, relevant, queries))
-    ids = decode_neighbours(record["selected"]["neighbours"], relevant)
-    return summarise(retrieval_metrics(ids, queries, gallery, ks=(1, 2, 4, 8), own_in_gallery=same))
+    ids = decode_neighbours(point["neighbours"], relevant)
+    return summarise(retrieval_metrics(ids, queries, gallery, ks=ks, own_in_gallery=same))
 
 
 def verify(record: RunRecord, tolerance: float = 1e-3) -> dict[str, tuple[float, float]]:
@@ -222,12 +264,20 @@ def verify(record: RunRecord, tolerance: float = 1e-3) -> dict[str, tuple[float,
     """
     if not rescorable(record):
         return {}
-    stated = record["selected"]["test"]
-    found = rescore(record)
-    if "hits_within" in stated:
+    selected = record["selected"]
+    pairs = _beside(selected["test"], rescore(record, selected))
+    if "hits_within" in selected["test"]:
         count = sum(n for *_, n in record["queries"])
-        found["recall_at_1_within"] = 100 * float(decode_hits(stated["hits_within"], count).mean())
-    return {name: (stated[name], value) for name, value in found.items() if abs(stated[name] - value) > tolerance}
+        within = 100 * float(decode_hits(selected["test"]["hits_within"], count).mean())
+        pairs["recall_at_1_within"] = (selected["test"]["recall_at_1_within"], within)
+    for protocol, sets in selected.get("further", {}).items():
+        for feature, point in sets["features"].items():
+            pairs |= _beside(point["test"], rescore(sets, point), f"{protocol}, {feature}: ")
+    return {name: both for name, both in pairs.items() if abs(both[0] - both[1]) > tolerance}
+
+
+def _beside(stated: dict[str, Any], found: dict[str, float], where: str = "") -> dict[str, tuple[float, float]]:
+    return {where + name: (stated[name], value) for name, value in found.items()}
 
 
 def rescorable(record: RunRecord) -> bool:

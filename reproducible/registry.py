@@ -41,6 +41,7 @@ REGISTRY: Mapping[str, Mapping[str, Entry]] = {
     },
     "model": {
         "unified": Entry("reproducible.models.unified:Unified"),
+        "untouched": Entry("reproducible.models.untouched:Untouched"),
         "vem": Entry("reproducible.models.vem:VEM"),
         "deml": Entry("reproducible.models.deml:DeML"),
     },

@@ -15,7 +15,7 @@ from reproducible import records
 from reproducible.config import EvaluationConfig, RunConfig
 from reproducible.resources import UserError, nearest_name
 
-PROFILES = ("smoke", "quick", "standard")
+PROFILES = ("smoke", "quick", "standard", "large")
 TUNING_DRAW = 100  # a class draw of its own: no verdict's draw trains on just these classes
 Params = Mapping[str, Any]
 
@@ -32,7 +32,8 @@ class Arm:
         tier: A is run and committed with the study, B is declared with its cost and shown as not run until it is.
         draws: class draws that profile standard runs; the seed of each is its number.
         extra_seeds: further seeds of draw 0, for the noise floor.
-        minutes: measured cost of one standard run, in minutes of one core with AVX2 and no bf16 units.
+        minutes: measured cost of one run, in minutes of one core with AVX2 and no bf16 units.
+        ships: whether its data set ships with the package; profile smoke runs no other arm.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Arm:
     draws: int = 5
     extra_seeds: int = 0
     minutes: float = 0.0
+    ships: bool = True
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Study:
             where there is none.
         live_steps: for so many steps, at which the recorded curves have a look at the test classes too.
         trial_steps: length of the trials.
+        profile: the one that runs its arms and writes its records: ``standard``, or ``large`` where the data sets do
+            not ship.
         tuned_by: the study whose tunings its arms take; None: its own.
         smoke: whether profile smoke runs its arms; False where they differ from another study's in the data alone.
     """
@@ -87,6 +91,7 @@ class Study:
     live: tuple[str, str] | tuple[()]
     live_steps: int = 100
     trial_steps: int = 150
+    profile: str = "standard"
     tuned_by: Study | None = None
     smoke: bool = True
 
@@ -137,12 +142,18 @@ class Study:
         return _smoke(config) if profile == "smoke" else config
 
     def runs(self, profile: str, tiers: str = "A") -> list[RunConfig]:
-        """The runs of a profile, most urgent first: the decisive pair, draw by draw; other arms; the noise floor."""
-        arms = [arm for arm in self.arms if arm.tier in tiers]
+        """The runs of a profile, most urgent first: the decisive pair, draw by draw; other arms; the noise floor.
+
+        Raises:
+            UserError: if it is neither smoke nor quick nor the study's own profile.
+        """
         if profile == "smoke":
-            return [self.config(arm, 0, profile=profile) for arm in self.arms if self.smoke]
+            return [self.config(arm, 0, profile=profile) for arm in self.arms if self.smoke and arm.ships]
         if profile == "quick":
             return [_shortened(self.config(name, 0), self.live_steps) for name in self.live]
+        if profile != self.profile:
+            raise UserError(f"Study {self.name!r} has no runs of profile {profile!r}; its own is {self.profile!r}.")
+        arms = [arm for arm in self.arms if arm.tier in tiers]
         decisive = [arm for arm in arms if arm.name in self.live]
         others = [arm for arm in arms if arm.name not in self.live]
         paired = [
@@ -163,7 +174,8 @@ class Study:
         made = []
         for number, candidate in enumerate(tuning.candidates):
             config = self.build(params | dict(candidate))
-            data, evaluation = replace(config.data, draw=TUNING_DRAW), EvaluationConfig(every=50, test=False)
+            draw = TUNING_DRAW if config.data.split == "half" else 0  # other splits have one division
+            data, evaluation = replace(config.data, draw=draw), EvaluationConfig(every=50, test=False)
             config = replace(config, data=data, evaluation=evaluation, steps=self.trial_steps)
             made.append(replace(config, study=self.tuning_records, arm=f"{tuning.name}-{number}"))
         return made
@@ -198,4 +210,4 @@ def _smoke(config: RunConfig) -> RunConfig:
         config.data, limit_classes=6, limit_images=4, input_size=size, classes_per_batch=4, images_per_class=2
     )
     evaluation = replace(config.evaluation, every=2, test_every=2, seen_every=2, seen_images=4)
-    return replace(config, data=data, evaluation=evaluation, steps=4, precision="fp32")
+    return replace(config, data=data, evaluation=evaluation, steps=min(config.steps, 4), precision="fp32")

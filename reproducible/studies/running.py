@@ -40,7 +40,7 @@ def tune(study: Study, *, device: str = "auto", workers: int = 1, folder: Path |
     first, *others = study.tunings
     for stage in ([first], others):
         configs = [config for tuning in stage for config in study.trials(tuning)]
-        yield from _carry_out(configs, study.name, study.tuning_records, "standard", device, workers, folder)
+        yield from _carry_out(configs, study.name, study.tuning_records, study.profile, device, workers, folder)
 
 
 def carry_out(
@@ -57,16 +57,16 @@ def carry_out(
 
     Args:
         study: which study.
-        profile: smoke, quick or standard; only standard writes records to ``folder``.
+        profile: smoke, quick or the study's own, standard or large, which alone writes records to ``folder``.
         tiers: ``A``, or ``AB`` to run what was declared as well.
         device, workers, folder: as in :func:`tune`.
-        keep: write the records of profile standard to ``folder``; without, what has one there is still not run again.
+        keep: write the records to ``folder``; without, what has one there is still not run again.
 
     Yields:
         Each record as it is finished.
     """
     configs = study.runs(profile, tiers)
-    name = study.name if profile == "standard" else None
+    name = study.name if profile == study.profile else None
     yield from _carry_out(configs, study.name, name, profile, device, workers, folder, keep)
 
 
@@ -82,13 +82,13 @@ def _carry_out(
 ) -> Iterator[RunRecord]:
     from reproducible.training.runner import execute_all
 
-    known = {_key(r): r for r in records.load(file, folder)} if file else {}
+    known = {records.key_of(r): r for r in records.load(file, folder)} if file else {}
     found = {key: {k: v for k, v in r["config"].items() if k != "precision"} for key, r in known.items()}
     wanted = [in_precision(c, profile, device) for c in configs if _settings(c) != found.get(_key_of(c))]
     criteria = criteria_hash(load_claims(), study)
     for record in execute_all(wanted, profile=profile, criteria=criteria, device=device, workers=workers):
         if file and keep:
-            known[_key(record)] = record
+            known[records.key_of(record)] = record
             records.save(file, known.values(), folder)
         yield record
 
@@ -122,10 +122,6 @@ def in_precision(config: RunConfig, profile: str, device: str = "auto") -> RunCo
     from reproducible.training.devices import choose_device, choose_precision
 
     return config if profile == "smoke" else replace(config, precision=choose_precision(choose_device(device)))
-
-
-def _key(record: RunRecord) -> tuple[str, int, int]:
-    return record["arm"], record["draw"], record["seed"]
 
 
 def _key_of(config: RunConfig) -> tuple[str, int, int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,13 @@ from reproducible.data.transforms import crop_resize
 from reproducible.evaluation import RetrievalResult, nearest, needed_k, retrieval_metrics
 from reproducible.evaluation.probes import part_probes
 from reproducible.progress import progress
-from reproducible.records import encode_hits, summarise
-from reproducible.resources import UserError
+from reproducible.records import encode_hits, encode_matches, run_lengths, summarise
+from reproducible.resources import UserError, nearest_name
 
 RECALLS = (1, 2, 4, 8)
+EMBEDDING = "embedding"
+Queried = tuple[np.ndarray, np.ndarray]
+"""Indices of the queries and of the gallery."""
 _BATCH = 64
 
 
@@ -41,12 +45,52 @@ class Evaluation:
 
 
 @torch.no_grad()
+def embed_all(
+    model: nn.Module,
+    images: Tensor,
+    indices: np.ndarray,
+    config: RunConfig,
+    features: Sequence[str],
+    aspects: np.ndarray | None = None,
+) -> dict[str, Tensor]:
+    """Several features of stored images from one pass, as :func:`embed` gives one.
+
+    Args:
+        model, images, indices, config, aspects: as of :func:`embed`.
+        features: names in ``Output.features``, or ``embedding``.
+
+    Raises:
+        UserError: if the model has no such feature, with the nearest one.
+    """
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    seen = None if aspects is None else torch.from_numpy(aspects[indices])
+    boxes = evaluation_boxes(config.data, len(indices), images.shape[1], seen)
+    outside = config.data.augmentation != "window"
+    found: dict[str, list[Tensor]] = {name: [] for name in features}
+    for start in progress(range(0, len(indices), _BATCH), desc="embedding"):
+        rows = torch.from_numpy(np.asarray(indices[start : start + _BATCH], dtype=np.int64))
+        batch = images[rows.to(images.device)].to(device)
+        window = boxes[start : start + _BATCH]
+        inputs = [crop_resize(batch, window, size, black_outside=outside) for size in config.data.sizes]
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            output = model(*inputs)
+        there = {EMBEDDING: output.embedding, **output.features}
+        for name, kept in found.items():
+            if name not in there:
+                raise UserError(f"The model puts out no feature {name!r}.{nearest_name(name, there)}")
+            kept.append(there[name].float())
+    model.train(was_training)
+    return {name: torch.cat(kept) for name, kept in found.items()}
+
+
 def embed(
     model: nn.Module,
     images: Tensor,
     indices: np.ndarray,
     config: RunConfig,
-    feature: str | None = None,
+    feature: str = EMBEDDING,
     aspects: np.ndarray | None = None,
 ) -> Tensor:
     """Embeddings of stored images, seen through the central window, or as the recipe of the configuration says.
@@ -56,38 +100,22 @@ def embed(
         images: the packed store on the device, uint8, :math:`(N, S, S, 3)`.
         indices: which of them.
         config: input size, window and precision.
-        feature: name of a feature in ``Output.features``; None: the embedding.
+        feature: name of a feature in ``Output.features``, or ``embedding``.
         aspects: of all stored images, as a store holds them.
 
     Returns:
         fp32, :math:`(len(indices), d)`, on the device.
     """
-    was_training = model.training
-    model.eval()
-    device = next(model.parameters()).device
-    seen = None if aspects is None else torch.from_numpy(aspects[indices])
-    boxes = evaluation_boxes(config.data, len(indices), images.shape[1], seen)
-    outside = config.data.augmentation != "window"
-    found = []
-    for start in progress(range(0, len(indices), _BATCH), desc="embedding"):
-        rows = torch.from_numpy(np.asarray(indices[start : start + _BATCH], dtype=np.int64))
-        batch = images[rows.to(images.device)].to(device)
-        window = boxes[start : start + _BATCH]
-        inputs = [crop_resize(batch, window, size, black_outside=outside) for size in config.data.sizes]
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            output = model(*inputs)
-        found.append((output.features[feature] if feature else output.embedding).float())
-    model.train(was_training)
-    return torch.cat(found)
+    return embed_all(model, images, indices, config, (feature,), aspects)[feature]
 
 
 def evaluate(
     model: nn.Module,
     images: Tensor,
     store: Store,
-    sets: tuple[np.ndarray, np.ndarray],
+    sets: Queried,
     config: RunConfig,
-    feature: str | None = None,
+    feature: str = EMBEDDING,
     parts: bool = False,
 ) -> Evaluation:
     """Retrieval of queries against a gallery; where both are the same images, each query is left out of its own.
@@ -108,19 +136,64 @@ def evaluate(
     queries, gallery = sets
     same = np.array_equal(queries, gallery)
     rows = embed(model, images, queries if same else np.concatenate(sets), config, feature, store.aspects)
-    query_labels, gallery_labels = store.labels[queries], store.labels[gallery]
-    k = min(max(needed_k(query_labels, gallery_labels, same), *RECALLS), len(gallery) - same)
-    own = np.arange(len(queries)) if same else None
     asked, there = rows[: len(queries)], rows if same else rows[len(queries) :]
-    ids, _ = nearest(asked, there, k, own=own)
-    recalls = tuple(r for r in RECALLS if r <= ids.shape[1])
-    result = retrieval_metrics(ids, query_labels, gallery_labels, ks=recalls, own_in_gallery=same)
+    found = _retrieve(asked, there, store, sets)
     if not parts:
-        return Evaluation(result, ids)
+        return found
     coarse = store.coarse[queries], store.coarse[gallery]
     within = _first_within(asked, there, coarse, same)
-    probes = part_probes(asked.cpu().numpy(), [store.class_parts[label] for label in query_labels])
-    return Evaluation(result, ids, gallery_labels[within] == query_labels, probes)
+    probes = part_probes(asked.cpu().numpy(), [store.class_parts[label] for label in store.labels[queries]])
+    return replace(found, within=store.labels[gallery][within] == store.labels[queries], probes=probes)
+
+
+def evaluate_further(
+    model: nn.Module,
+    images: Tensor,
+    store: Store,
+    protocols: Mapping[str, Queried],
+    config: RunConfig,
+    features: Sequence[str],
+) -> dict[str, dict[str, Any]]:
+    """Several features under several protocols, from one pass over the images.
+
+    Args:
+        model, images, store, config: as of :func:`evaluate`.
+        protocols: indices of queries and gallery by name.
+        features: as of :func:`embed_all`.
+
+    Returns:
+        By protocol, what a record keeps of it (``further`` in :mod:`reproducible.records`).
+    """
+    indices = np.unique(np.concatenate([part for sets in protocols.values() for part in sets]))
+    rows = embed_all(model, images, indices, config, features, store.aspects)
+    found = {}
+    for protocol, sets in protocols.items():
+        queries, gallery = (torch.from_numpy(np.searchsorted(indices, part)) for part in sets)
+        kept = {}
+        for name, all_rows in rows.items():
+            places = (part.to(all_rows.device) for part in (queries, gallery))
+            look = _retrieve(*(all_rows[part] for part in places), store, sets)
+            matches = encode_matches(look.result.matches, look.result.relevant)
+            kept[name] = {"test": describe(look, with_hits=True), "matches": matches}
+        found[protocol] = {**described_sets(store, sets), "features": kept}
+    return found
+
+
+def described_sets(store: Store, sets: Queried) -> dict[str, list[list[int]]]:
+    """``queries`` and ``gallery`` of a record; the latter empty where both are the same images."""
+    queries, gallery = (run_lengths(store.labels[part], store.coarse[part]) for part in sets)
+    return {"queries": queries, "gallery": [] if np.array_equal(*sets) else gallery}
+
+
+def _retrieve(asked: Tensor, there: Tensor, store: Store, sets: Queried) -> Evaluation:
+    """Metrics of queries against a gallery, both embedded."""
+    queries, gallery = sets
+    same = np.array_equal(queries, gallery)
+    query_labels, gallery_labels = store.labels[queries], store.labels[gallery]
+    k = min(max(needed_k(query_labels, gallery_labels, same), *RECALLS), len(gallery) - same)
+    ids, _ = nearest(asked, there, k, own=np.arange(len(queries)) if same else None)
+    recalls = tuple(r for r in RECALLS if r <= ids.shape[1])
+    return Evaluation(retrieval_metrics(ids, query_labels, gallery_labels, ks=recalls, own_in_gallery=same), ids)
 
 
 def _first_within(queries: Tensor, gallery: Tensor, coarse: tuple[np.ndarray, np.ndarray], same: bool) -> np.ndarray:

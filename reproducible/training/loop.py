@@ -27,7 +27,7 @@ from reproducible.records import encode_matches, encode_neighbours
 from reproducible.resources import UserError
 from reproducible.training import checkpoint
 from reproducible.training.devices import arithmetic
-from reproducible.training.evaluate import Evaluation, describe, evaluate
+from reproducible.training.evaluate import EMBEDDING, Evaluation, describe, evaluate, evaluate_further
 from reproducible.training.optim import build_optimiser, build_schedule
 from reproducible.training.seeding import generator, initialise, stream_seed
 from reproducible.training.sets import build_sets
@@ -135,6 +135,8 @@ class Training:
                 now = time.monotonic()
                 self.seconds, saved, started = self.seconds + now - started, now, now
                 self.save(since)
+        if not self.config.steps:
+            self.look(since)
         return self.finish()
 
     def check(self, waiting: list[dict[str, Tensor]]) -> list[dict[str, float]]:
@@ -160,7 +162,8 @@ class Training:
     def look(self, since: list[dict[str, float]]) -> None:
         """Add a point to the curve and keep the weights, in case validation selects them."""
         evaluation = self.config.evaluation
-        means = {name: round(sum(losses[name] for losses in since) / len(since), 6) for name in since[0]}
+        names = since[0] if since else ()
+        means = {name: round(sum(losses[name] for losses in since) / len(since), 6) for name in names}
         point: dict[str, Any] = {"step": self.step, "loss": round(sum(means.values()), 6), "terms": means}
         point["validation"] = describe(self.evaluate("validation"))
         if evaluation.test_every and self.step % evaluation.test_every == 0:
@@ -188,6 +191,11 @@ class Training:
             kept = {"neighbours": encode_neighbours(found.neighbours, relevant)}
         return {"test": describe(found, with_hits=True), **kept}
 
+    def look_further(self) -> dict[str, Any]:
+        """The test classes under further protocols, and by further features."""
+        features = (EMBEDDING, *self.config.evaluation.features)
+        return evaluate_further(self.model, self.images, self.store, self.sets.further, self.config, features)
+
     def finish(self) -> dict[str, Any]:
         """Select a checkpoint on the validation classes; look at the test classes there and at the last step."""
         best = select([p["validation"]["map_at_r"] for p in self.curve], self.config.evaluation.window)
@@ -198,7 +206,11 @@ class Training:
                     self.model.load_state_dict(checkpoint.load(self.weights_file(point["step"]), self.device))
                     point |= self.look_at_test()
         kept = ("step", "test", *KEPT)
-        selected = {"not_converged": chosen is final, **{key: chosen[key] for key in kept if key in chosen}}
+        converged = chosen is not final or not self.config.steps
+        selected = {"not_converged": not converged, **{key: chosen[key] for key in kept if key in chosen}}
+        if self.config.evaluation.test and self.sets.further:
+            self.model.load_state_dict(checkpoint.load(self.weights_file(chosen["step"]), self.device))
+            selected["further"] = self.look_further()
         last = {key: final[key] for key in kept[:2] if key in final}
         for point in self.curve:
             for name in KEPT:

@@ -13,17 +13,16 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-import numpy as np
 import torch
 
 from reproducible import registry
 from reproducible.config import Component, EvaluationConfig, RunConfig, digest, to_dict
 from reproducible.data.store import Store, open_store
-from reproducible.records import check, finished, read_json, run_folder, run_lengths, write_text
+from reproducible.records import check, finished, read_json, run_folder, write_text
 from reproducible.resources import UserError, cache_dir, checked_asset
 from reproducible.training import checkpoint
 from reproducible.training.devices import choose_device, environment, keep_freed_memory
-from reproducible.training.evaluate import describe, evaluate
+from reproducible.training.evaluate import describe, described_sets, evaluate
 from reproducible.training.loop import Training
 from reproducible.training.sets import build_sets
 from reproducible.types import RunRecord
@@ -79,8 +78,6 @@ def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "au
         log.info("%s: run %s in %s", config.label, name, folder)
         result = training.run()
         seconds = result.pop("seconds")
-        queries, gallery = build_sets(config, store).evaluation["test"]
-        same = np.array_equal(queries, gallery)
         record: RunRecord = {
             **labels,
             "draw": config.data.draw,
@@ -92,9 +89,8 @@ def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "au
             "weights": weights_hash(config),
             "versions": registry.versions(config),
             **result,
-            "untouched": untouched(config, store, where),
-            "queries": run_lengths(store.labels[queries], store.coarse[queries]),
-            "gallery": [] if same else run_lengths(store.labels[gallery], store.coarse[gallery]),
+            "untouched": untouched(config, store, where) if config.steps else {},
+            **described_sets(store, build_sets(config, store).evaluation["test"]),
             "environment": {**environment(where, config.precision), "seconds": round(seconds, 1)},
         }
         check(record, str(folder))

@@ -19,11 +19,13 @@ class Sets:
         train: images that training draws from: all of the seen classes that the primary protocol uses.
         classes: the seen classes.
         evaluation: queries and gallery of the primary protocol by role: validation, test, seen.
+        further: those of the test classes by protocol, for what is looked at once, at the selected checkpoint.
     """
 
     train: np.ndarray
     classes: tuple[int, ...]
     evaluation: dict[str, tuple[np.ndarray, np.ndarray]]
+    further: dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def build_sets(config: RunConfig, store: Store) -> Sets:
@@ -45,7 +47,12 @@ def build_sets(config: RunConfig, store: Store) -> Sets:
         role: tuple(_first(store, part, limits[role]) for part in protocol(store, roles[classes]))
         for role, classes in (("validation", "validation"), ("test", "test"), ("seen", "train"))
     }
-    return Sets(train, tuple(roles["train"]), evaluation)
+    primary = (next(iter(store.protocols)),) if config.evaluation.features else ()
+    further = {
+        name: tuple(_first(store, part, few) for part in protocol(store, roles["test"], name))
+        for name in (*primary, *config.evaluation.protocols)
+    }
+    return Sets(train, tuple(roles["train"]), evaluation, further)
 
 
 def _first(store: Store, indices: np.ndarray, few: int) -> np.ndarray:

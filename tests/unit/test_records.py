@@ -100,7 +100,7 @@ def test_run_lengths_round_trip(pairs: list[tuple[int, int]]) -> None:
 
 def test_rescoring_gives_every_metric_that_is_stated(record: Record) -> None:
     stated = {name: value for name, value in record["selected"]["test"].items() if name != "hits"}
-    assert records.rescore(record) == pytest.approx(stated, abs=1e-3)
+    assert records.rescore(record, record["selected"]) == pytest.approx(stated, abs=1e-3)
     assert set(stated) == {
         *("recall_at_1", "recall_at_2", "recall_at_4", "recall_at_8"),
         *("r_precision", "map_at_r", "macro_recall_at_1"),
@@ -207,3 +207,29 @@ def test_committed_records_give_the_metrics_they_state(study: str) -> None:
 
 def test_committed_records_are_small() -> None:
     assert sum(p.stat().st_size for p in (records.manifests() / "records").glob("*.jsonl")) < 12e6
+
+
+def test_file_from_another_machine_is_merged(record: Record, tmp_path: Path) -> None:
+    """One record is known already, one replaces an older one, one is new."""
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    runs = [{**record, "draw": draw} for draw in range(3)]
+    records.save("tiny", [runs[0], {**runs[1], "digest": "older"}], ours)
+    path = records.save("tiny", runs, theirs)
+    assert records.add(path, {"tiny": None}, ours) == (2, 3)
+    assert [(r["draw"], r["digest"]) for r in records.load("tiny", ours)] == [(d, record["digest"]) for d in range(3)]
+    assert records.add(path, {"tiny": None}, ours) == (0, 3)
+
+
+def test_file_that_cannot_be_trusted_changes_nothing(record: Record, tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    before = records.save("tiny", [record], ours).read_bytes()
+    bad = copy.deepcopy(record)
+    bad["selected"]["test"]["recall_at_1"] += 1
+    path = records.save("tiny", [{**record, "draw": 1}, {**bad, "draw": 2}], theirs)
+    with pytest.raises(UserError, match=r"tiny\.jsonl, line 2: recall_at_1 is stated as .*, rescored"):
+        records.add(path, {"tiny": None}, ours)
+    with pytest.raises(UserError, match="there is no study of that name"):
+        records.add(path, {"tinny": None}, ours)
+    with pytest.raises(UserError, match="no such file, or no record"):
+        records.add(theirs / "tiny_tuning.jsonl", {"tiny": None}, ours)
+    assert (ours / "tiny.jsonl").read_bytes() == before

@@ -295,14 +295,23 @@ def test_declared_costs_are_the_measured_ones(of: Study) -> None:
 def test_smoke_runs_every_arm_for_a_few_steps_and_needs_no_records(trials: Any) -> None:
     for of in STUDIES.values():
         runs = of.runs("smoke")
-        assert [r.arm for r in runs] == [arm.name for arm in of.arms if of.smoke]
+        assert [r.arm for r in runs] == [arm.name for arm in of.arms if of.smoke and arm.ships]
         for run in runs:
             assert run.precision == "fp32"
             assert run.steps <= 4
             assert run.data.limit_classes <= 6
             assert run.data.classes_per_batch <= run.data.limit_classes
             assert run.evaluation.test_every > 0
+            assert run.data.name.partition("-")[0] in ("groceries", "glyphs"), "it does not ship"
     assert all(of.smoke or of.tuned_by for of in STUDIES.values())
+
+
+def test_runs_on_data_that_do_not_ship_belong_to_profile_large() -> None:
+    for of in STUDIES.values():
+        assert (of.profile == "large") == any(not arm.ships for arm in of.arms)
+        other = "large" if of.profile == "standard" else "standard"
+        with pytest.raises(UserError, match=f"Study '{of.name}' has no runs of profile '{other}'; its own is"):
+            of.runs(other)
 
 
 def test_unknown_names() -> None:
