@@ -1,18 +1,21 @@
 """Where a training step goes, and what the fast parts buy, as ratios measured side by side in one run.
 
-    python benchmarks/training_step.py            writes benchmarks/results/training_step.csv
+    python benchmarks/training_step.py                    writes benchmarks/results/training_step.csv
+    python benchmarks/training_step.py --device cuda      batch 130 at 227 px: training_step_cuda.csv
 
-Each line is the median of several alternating repetitions of both sides, one thread, batch 24 at 112 px; the two trunks
-beside each other in fp32, each at the size of its benchmark.
+Each line is the median of several alternating repetitions of both sides, on a CPU with one thread, batch 24 at 112 px;
+the two trunks beside each other in fp32, each at the size of its benchmark.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -23,13 +26,20 @@ from reproducible import registry
 from reproducible.backbones.lrn import local_response_norm
 from reproducible.config import DataConfig, RunConfig
 from reproducible.data.store import open_store
-from reproducible.training.devices import choose_precision, keep_freed_memory
+from reproducible.training.devices import arithmetic, choose_precision, keep_freed_memory
 from reproducible.training.loop import Training
 
 REPEATS = 5
 
 
-def medians(*sides: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> list[float]:
+def finished_at() -> float:
+    """The time at which everything asked of the device so far is done."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def medians(*sides: Callable[[], object], clock: Callable[[], float] = finished_at) -> list[float]:
     """Median seconds of each side by a clock, taken in turns so that noise falls on all alike."""
     times: list[list[float]] = [[] for _ in sides]
     for repeat in range(REPEATS + 1):
@@ -47,7 +57,7 @@ def step_parts(training: Training) -> list[tuple[str, float]]:
     output = training.model(batch.images)
 
     def backbone() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=training.config.precision == "bf16"):
+        with torch.autocast(training.device.type, torch.bfloat16, enabled=training.config.precision == "bf16"):
             maps = training.model.backbone(batch.images)["5b"]
         maps.float().mean().backward()
 
@@ -65,18 +75,43 @@ def step_parts(training: Training) -> list[tuple[str, float]]:
     ]
 
 
-def lrn_ratio() -> float:
+def whole_step(training: Training) -> Callable[[], None]:
+    """One step of a run, as its loop takes it."""
+
+    def step() -> None:
+        with arithmetic(training.config.deterministic):
+            losses = training.losses(training.batch(1))
+            training.optimiser.zero_grad(set_to_none=True)
+            torch.stack(list(losses.values())).sum().backward()
+            training.optimiser.step()
+
+    return step
+
+
+def mode_ratios(start: Callable[[RunConfig], Training], config: RunConfig) -> list[tuple[str, float]]:
+    """Time of a step with fixed order of sums, and of a plain one over a compiled one (NaN where nothing compiles)."""
+    plain, ordered = (start(replace(config, deterministic=value)) for value in (False, True))
+    usual, fixed = medians(whole_step(plain), whole_step(ordered))
+    try:
+        usual_again, compiled = medians(whole_step(plain), whole_step(start(replace(config, compiled=True))))
+    except Exception as error:  # torch.compile needs a C++ compiler, which a machine may lack
+        print(f"torch.compile failed: {str(error).splitlines()[0]}")
+        usual_again, compiled = float("nan"), 1.0
+    return [("step: deterministic over plain", fixed / usual), ("step: plain over compiled", usual_again / compiled)]
+
+
+def lrn_ratio(device: torch.device) -> float:
     """Time of torch's local_response_norm over ours, forward and backward, on a map as behind conv2."""
-    x = torch.rand(24, 192, 28, 28).contiguous(memory_format=torch.channels_last).requires_grad_()
+    x = torch.rand(24, 192, 28, 28, device=device).contiguous(memory_format=torch.channels_last).requires_grad_()
     ours, theirs = medians(
         lambda: local_response_norm(x).sum().backward(), lambda: F.local_response_norm(x, 5).sum().backward()
     )
     return theirs / ours
 
 
-def layout_ratio(backbone: nn.Module) -> float:
+def layout_ratio(backbone: nn.Module, device: torch.device) -> float:
     """Time of a forward and backward pass in NCHW over channels_last."""
-    x = torch.rand(24, 3, 112, 112) * 255
+    x = torch.rand(24, 3, 112, 112, device=device) * 255
     strided = x.contiguous()
     last = x.contiguous(memory_format=torch.channels_last)
     plain, fast = medians(
@@ -86,12 +121,12 @@ def layout_ratio(backbone: nn.Module) -> float:
     return plain / fast
 
 
-def trunk_rates() -> tuple[float, float]:
+def trunk_rates(device: torch.device) -> tuple[float, float]:
     """Images a second, forward and backward: BVLC GoogLeNet, 24 at 112 px; the compact one, 96 at 48 px."""
 
     def both_ways(name: str, images: int, size: int) -> Callable[[], None]:
-        trunk = registry.build("backbone", name).to(memory_format=torch.channels_last)
-        x = (torch.rand(images, 3, size, size) * 255).contiguous(memory_format=torch.channels_last)
+        trunk = registry.build("backbone", name).to(device, memory_format=torch.channels_last)
+        x = (torch.rand(images, 3, size, size, device=device) * 255).contiguous(memory_format=torch.channels_last)
         return lambda: trunk(x)["5b"].mean().backward()
 
     large, small = medians(both_ways("bvlc_googlenet", 24, 112), both_ways("compact_googlenet", 96, 48))
@@ -100,25 +135,39 @@ def trunk_rates() -> tuple[float, float]:
 
 def main() -> None:
     """Measure, print and write the results."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--device", default="cpu")
+    device = torch.device(parser.parse_args().device)
     torch.set_num_threads(1)
     keep_freed_memory()
-    data = DataConfig(classes_per_batch=8, images_per_class=3)
-    config = RunConfig(data=data, precision=choose_precision(torch.device("cpu")))
+    on_gpu = device.type != "cpu"
+    classes, images, size = (13, 10, 227) if on_gpu else (8, 3, 112)
+    data = DataConfig(input_size=size, classes_per_batch=classes, images_per_class=images)
+    config = RunConfig(data=data, precision=choose_precision(device))
     with tempfile.TemporaryDirectory() as folder:
-        training = Training(config, open_store("groceries"), Path(folder), torch.device("cpu"))
+
+        def start(wanted: RunConfig) -> Training:
+            return Training(wanted, open_store("groceries"), Path(folder), device)
+
+        training = start(config)
         rows = step_parts(training)
-        rows.append(("local_response_norm: torch over ours", lrn_ratio()))
-        rows.append(("trunk: NCHW over channels_last", layout_ratio(training.model.backbone)))
-    large, small = trunk_rates()
+        rows += mode_ratios(start, config)
+        rows.append(("local_response_norm: torch over ours", lrn_ratio(device)))
+        rows.append(("trunk: NCHW over channels_last", layout_ratio(training.model.backbone, device)))
+    large, small = trunk_rates(device)
     rows.append(("bvlc_googlenet at 112 px, fp32: images a second", large))
     rows.append(("compact_googlenet at 48 px, fp32: images a second", small))
-    machine = f"{torch.backends.cpu.get_cpu_capability()} {config.precision} torch {torch.__version__}"
-    path = Path(__file__).parent / "results" / "training_step.csv"
+    if on_gpu:
+        rows.append(("peak memory, GB", torch.cuda.max_memory_allocated() / 1e9))
+    name = torch.cuda.get_device_name() if on_gpu else torch.backends.cpu.get_cpu_capability()
+    machine = f"{name} {config.precision} torch {torch.__version__}"
+    file_name = f"training_step_{device.type}.csv" if on_gpu else "training_step.csv"
+    path = Path(__file__).parent / "results" / file_name
     path.parent.mkdir(exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["what", "value", "machine"])
-        writer.writerows((name, f"{value:.3g}", machine) for name, value in rows)
+        writer.writerows((what, f"{value:.3g}", machine) for what, value in rows)
     print(path.read_text())
 
 

@@ -101,7 +101,7 @@ def _printed() -> tuple[Arm, ...]:
         **{"gamma": 25.0, "lr": 1e-5, "head": 10.0, "steps": 25_000, "every": 500},
     }
     return tuple(
-        _away(name, f"{title}, Cars, DeML's settings", settings | extra, tier="B", minutes=3_000)
+        _away(name, f"{title}, Cars, DeML's settings", settings | extra, tier="B", minutes=11_000)
         for name, title, extra in (
             ("u512-cars-paper", "U512", {}),
             ("u512-lact-printed-cars-paper", "U512 + L_act, printed", baseline.PRINTED),

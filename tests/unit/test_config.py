@@ -195,7 +195,7 @@ def test_whole_numbers_are_good_enough_for_fractions() -> None:
         ("evaluation.test", False, "EvaluationConfig.test_every must be 0 where test is off, got 100"),
         ("evaluation.window", 2, "EvaluationConfig.window must be odd, got 2"),
         ("evaluation.window", -1, "EvaluationConfig.window"),
-        ("steps", 0, "RunConfig.steps must be at least 1, got 0"),
+        ("steps", -1, "RunConfig.steps must be 0 (measure the network as it is) or more, got -1"),
         ("steps", 410, "RunConfig.steps must be a multiple of 50, got 410"),
         ("seed", -1, "RunConfig.seed must be 0 or more, got -1"),
         ("precision", "fp16", "RunConfig.precision must be one of fp32, bf16, got 'fp16'"),
