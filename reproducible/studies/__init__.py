@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from reproducible.resources import UserError, nearest_name
-from reproducible.studies import baseline, glyph_baseline, glyph_ladder
+from reproducible.studies import baseline, glyph_baseline, glyph_ladder, glyph_vem, vem
 from reproducible.studies.base import PROFILES, Arm, Study, Tuning
 
-STUDIES = {study.name: study for study in (baseline.STUDY, glyph_baseline.STUDY, glyph_ladder.STUDY)}
+STUDIES = {
+    study.name: study
+    for study in (baseline.STUDY, glyph_baseline.STUDY, glyph_ladder.STUDY, vem.STUDY, glyph_vem.STUDY)
+}
 
 
 def study(name: str) -> Study:

@@ -163,7 +163,8 @@ class Study:
         made = []
         for number, candidate in enumerate(tuning.candidates):
             config = self.build(params | dict(candidate))
-            data, evaluation = replace(config.data, draw=TUNING_DRAW), EvaluationConfig(every=50, test=False)
+            data = replace(config.data, draw=TUNING_DRAW)
+            evaluation = EvaluationConfig(every=config.evaluation.every, test=False)
             config = replace(config, data=data, evaluation=evaluation, steps=self.trial_steps)
             made.append(replace(config, study=self.tuning_records, arm=f"{tuning.name}-{number}"))
         return made

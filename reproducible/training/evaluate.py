@@ -18,6 +18,7 @@ from reproducible.evaluation.probes import part_probes
 from reproducible.progress import progress
 from reproducible.records import encode_hits, summarise
 from reproducible.resources import UserError
+from reproducible.types import Output
 
 RECALLS = (1, 2, 4, 8)
 _BATCH = 64
@@ -30,12 +31,14 @@ class Evaluation:
     Attributes:
         result: the metrics, and which neighbours are relevant.
         neighbours: (Q, k) ids that the metrics are computed from.
+        rows: embeddings of the queries and, behind them, of the gallery where that is another set.
         within: (Q,) whether the first neighbour among images of the query's coarse class is of its class, where asked.
         probes: accuracy of the probes of each part, where asked.
     """
 
     result: RetrievalResult
     neighbours: np.ndarray
+    rows: Tensor
     within: np.ndarray | None = None
     probes: dict[str, float] = field(default_factory=dict)
 
@@ -56,7 +59,7 @@ def embed(
         images: the packed store on the device, uint8, :math:`(N, S, S, 3)`.
         indices: which of them.
         config: input size, window and precision.
-        feature: name of a feature in ``Output.features``; None: the embedding.
+        feature: name of a feature in ``Output.features``, or of an ``Output.attention``; None: the embedding.
         aspects: of all stored images, as a store holds them.
 
     Returns:
@@ -76,9 +79,17 @@ def embed(
         inputs = [crop_resize(batch, window, size, black_outside=outside) for size in config.data.sizes]
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             output = model(*inputs)
-        found.append((output.features[feature] if feature else output.embedding).float())
+        found.append(_named(output, feature, len(rows)).float())
     model.train(was_training)
     return torch.cat(found)
+
+
+def _named(output: Output, name: str | None, count: int) -> Tensor:
+    """One row an image: the embedding, a feature, or an attention, which may be the same for all ``count`` images."""
+    if name is None:
+        return output.embedding
+    found = output.features[name] if name in output.features else output.attention[name]
+    return found if found.ndim > 1 else found.expand(count, -1)
 
 
 def evaluate(
@@ -116,11 +127,11 @@ def evaluate(
     recalls = tuple(r for r in RECALLS if r <= ids.shape[1])
     result = retrieval_metrics(ids, query_labels, gallery_labels, ks=recalls, own_in_gallery=same)
     if not parts:
-        return Evaluation(result, ids)
+        return Evaluation(result, ids, rows)
     coarse = store.coarse[queries], store.coarse[gallery]
     within = _first_within(asked, there, coarse, same)
     probes = part_probes(asked.cpu().numpy(), [store.class_parts[label] for label in query_labels])
-    return Evaluation(result, ids, gallery_labels[within] == query_labels, probes)
+    return Evaluation(result, ids, rows, gallery_labels[within] == query_labels, probes)
 
 
 def _first_within(queries: Tensor, gallery: Tensor, coarse: tuple[np.ndarray, np.ndarray], same: bool) -> np.ndarray:
