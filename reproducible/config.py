@@ -22,6 +22,7 @@ from reproducible.resources import UserError, nearest_name
 
 PRECISIONS = ("fp32", "bf16")
 KEPT = ("neighbours", "matches")
+MEASURES = ("clusters", "gate", "variances")
 AUGMENTATIONS = ("window", "deml", "deml_letterbox", "diablo", "vem", "sgml")
 SPLITS = ("half", "canonical", "staged", "staged_control")
 
@@ -107,6 +108,7 @@ class EvaluationConfig:
     protocols: tuple[str, ...] = ()  # searched beside the primary one at the selected checkpoint
     keep: str = "neighbours"  # of the selected checkpoint; "matches": only which of them are of the query's class
     window: int = 3  # evaluations that the selection averages over
+    measures: tuple[str, ...] = ()  # of the test classes, beyond retrieval; training/measures.py says what each is
 
     def __post_init__(self) -> None:
         _require(self.every >= 1, self, "every", "at least 1 step")
@@ -116,6 +118,8 @@ class EvaluationConfig:
         _require(self.test or self.test_every == 0, self, "test_every", "0 where test is off")
         _require(self.keep in KEPT, self, "keep", f"one of {', '.join(KEPT)}")
         _require(self.window >= 1 and self.window % 2 == 1, self, "window", "odd")
+        _require(set(self.measures) <= set(MEASURES), self, "measures", f"some of {', '.join(MEASURES)}")
+        _require(self.test or not self.measures, self, "measures", "empty where test is off")
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def paired(criterion: Criterion, records: Sequence[RunRecord]) -> Paired:
             raise UserError(f"{describe(criterion)}: on draw {key[0]}, seed {key[1]} the arms ran in two precisions.")
         if len({str(run["queries"]) for _, run, _ in looks}) > 1:
             raise UserError(f"{describe(criterion)}: on draw {key[0]}, seed {key[1]} the arms have different queries.")
-        value = sum(weight * point[part][metric] for weight, _, point in looks)
+        value = sum(weight * _value(point, part, metric) for weight, _, point in looks)
         hits = None
         if part == "test" and metric == PRIMARY and all("hits" in point["test"] for _, _, point in looks):
             hits = np.sum([weight * queries_first(run, point) for weight, run, point in looks], axis=0)
@@ -159,16 +159,24 @@ def look(record: RunRecord, at: str, part: str, metric: str) -> dict[str, Any] |
     """
 
     def has(point: Mapping[str, Any] | None) -> bool:
-        return point is not None and metric in point.get(part, {})
+        return point is not None and _value(point, part, metric) is not None
 
     drawn = [point for point in record["curve"] if has(point)]
     if at == "peak":
         if len(drawn) < PEAK_POINTS:
             return None
-        return max([*drawn, *filter(has, [record["selected"]])], key=lambda point: point[part][metric])
+        return max([*drawn, *filter(has, [record["selected"]])], key=lambda point: _value(point, part, metric))
     if has(record[at]):
         return record[at]
     return next((point for point in drawn if point["step"] == record[at]["step"]), None)
+
+
+def _value(point: Mapping[str, Any], part: str, metric: str) -> float | None:
+    """A metric of a point, or None; ``seen_unseen_gap`` is the recall on seen classes less that on test classes."""
+    if metric == "seen_unseen_gap":
+        seen, unseen = (point.get(role, {}).get(PRIMARY) for role in ("seen", "test"))
+        return None if seen is None or unseen is None else seen - unseen
+    return point.get(part, {}).get(metric)
 
 
 def fails_here(records: Sequence[RunRecord], arm: str) -> bool:

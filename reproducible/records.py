@@ -18,6 +18,8 @@ A record is one JSON line with plain values. Its keys:
     space. Where parts are known, ``test`` has recall within the coarse class (with ``hits_within``) and the probes.
     ``further``, where it was asked for: by protocol, its ``queries`` and ``gallery`` and, by feature, ``test`` and
     ``matches``. ``untouched`` is empty for a run of no steps, which is itself the pretrained network.
+    Where measures are asked for, ``test`` has them (:mod:`reproducible.training.measures` names them) and ``selected``
+    has ``clusters``, the cluster of each query and, behind them, of each gallery image.
 ``queries, gallery``
     class, coarse class and count of each run of equal labels, in the order of the stored ids. An empty gallery: the
     queries themselves, each left out of its own.
@@ -212,6 +214,18 @@ def decode_matches(packed: str, relevant: np.ndarray, columns: int, least: int =
     return matches
 
 
+def encode_clusters(assign: np.ndarray) -> str:
+    """Compress the cluster of each image, below 65,536, (N,)."""
+    planes = np.asarray(assign).astype("<u2").view(np.uint8).reshape(-1, 2).T.tobytes()
+    return base64.b85encode(lzma.compress(planes, preset=9)).decode()
+
+
+def decode_clusters(packed: str) -> np.ndarray:
+    """The clusters of :func:`encode_clusters`, int64 (N,)."""
+    planes = np.frombuffer(lzma.decompress(base64.b85decode(packed)), dtype=np.uint8)
+    return planes.reshape(2, -1).T.copy().view("<u2").ravel().astype(np.int64)
+
+
 def run_lengths(labels: np.ndarray, coarse: np.ndarray) -> list[list[int]]:
     """``[class, coarse class, count]`` of each run of equal labels."""
     starts = np.flatnonzero(np.r_[True, labels[1:] != labels[:-1]])
@@ -266,6 +280,8 @@ def verify(record: RunRecord, tolerance: float = 1e-3) -> dict[str, tuple[float,
         return {}
     selected = record["selected"]
     pairs = _beside(selected["test"], rescore(record, selected))
+    if "clusters" in selected:
+        pairs |= _beside(selected["test"], _clustering(record))
     if "hits_within" in selected["test"]:
         count = sum(n for *_, n in record["queries"])
         within = 100 * float(decode_hits(selected["test"]["hits_within"], count).mean())
@@ -278,6 +294,14 @@ def verify(record: RunRecord, tolerance: float = 1e-3) -> dict[str, tuple[float,
 
 def _beside(stated: dict[str, Any], found: dict[str, float], where: str = "") -> dict[str, tuple[float, float]]:
     return {where + name: (stated[name], value) for name, value in found.items()}
+
+
+def _clustering(record: RunRecord) -> dict[str, float]:
+    """NMI and F1 of the stored clusters, in per cent; they are of the queries and, behind them, of the gallery."""
+    from reproducible.evaluation import nmi, pairwise_f1
+
+    labels, assign = expand(record["queries"] + record["gallery"]), decode_clusters(record["selected"]["clusters"])
+    return {"nmi": 100 * nmi(labels, assign), "f1": 100 * pairwise_f1(labels, assign)}
 
 
 def rescorable(record: RunRecord) -> bool:

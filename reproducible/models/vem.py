@@ -16,7 +16,8 @@ from reproducible.models.unified import Learner, Unified, at_least_fp32
 from reproducible.resources import UserError, nearest_name
 from reproducible.types import Output
 
-GATES = ("variance", "none", "fixed", "squeeze_excitation")
+GATES = ("variance", "inverse_variance", "none", "fixed", "squeeze_excitation")
+PREDICTING = GATES[:3]  # these have the penalty
 PLACES = ("pooled", "maps", "positions", "embedding")
 REDUCTION = 16  # of squeeze and excitation, as in SENet; 64 at 1024 channels
 
@@ -38,8 +39,9 @@ class VEM(nn.Module):
     Args:
         backbone: the trunk.
         dim: d, size of the embedding.
-        gate: ``variance``; ``none``: predicts and has the penalty, but gates nothing, and while ``detach_variance``
-            holds is the plain model to the bit; ``fixed``: stays at its initial values (``std`` 0: at 1/2), no penalty;
+        gate: ``variance``; ``inverse_variance``: one minus it, so that channels of high variance weigh less; ``none``:
+            predicts and has the penalty, but gates nothing, and while ``detach_variance`` holds is the plain model to
+            the bit; ``fixed``: stays at its initial values (``std`` 0: at 1/2), no penalty;
             ``squeeze_excitation``: depends on the image, no penalty.
         place: as above.
         positions: H W of the last map, for the place ``positions``.
@@ -96,7 +98,7 @@ class VEM(nn.Module):
                 gate = self._gate(values)  # (m,) or (N, m)
                 given = self._gated(maps, pooled, gate)
                 learned = self.learner(given)  # (N, d)
-            penalised = self.training and self.gate in ("variance", "none")
+            penalised = self.training and self.gate in PREDICTING
             penalties = {"L_var": self.attention.loss(values)} if penalised else {}
             embedding = F.normalize(learned, dim=1)
         return Output(
@@ -110,7 +112,15 @@ class VEM(nn.Module):
         )
 
     def _gate(self, values: Tensor) -> Tensor:
-        return values.new_ones(self.size) if self.gate == "none" else self.attention(values)
+        if self.gate == "none":
+            return values.new_ones(self.size)
+        gate = self.attention(values)
+        return 1 - gate if self.gate == "inverse_variance" else gate
+
+    def predicted_variance(self) -> Tensor | None:
+        """The predicted variances of the pooled features, :math:`(C,)`; None where nothing predicts them."""
+        predicts = self.gate in PREDICTING and self.place == "pooled"
+        return self.attention.predicted.detach() if predicts else None
 
     def _values(self, maps: Tensor, pooled: Tensor) -> Tensor:
         """What the gate and its loss look at in front of the learner, the gated axis second."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from reproducible.resources import UserError, nearest_name
-from reproducible.studies import baseline, glyph_baseline, glyph_ladder, three_sets
+from reproducible.studies import baseline, glyph_baseline, glyph_ladder, glyph_vem, three_sets, vem
 from reproducible.studies.base import PROFILES, Arm, Study, Tuning
 
-STUDIES = {study.name: study for study in (baseline.STUDY, glyph_baseline.STUDY, glyph_ladder.STUDY, three_sets.STUDY)}
+ALL = (baseline, glyph_baseline, glyph_ladder, three_sets, vem, glyph_vem)
+STUDIES = {module.STUDY.name: module.STUDY for module in ALL}
 
 
 def study(name: str) -> Study:

@@ -175,7 +175,8 @@ class Study:
         for number, candidate in enumerate(tuning.candidates):
             config = self.build(params | dict(candidate))
             draw = TUNING_DRAW if config.data.split == "half" else 0  # other splits have one division
-            data, evaluation = replace(config.data, draw=draw), EvaluationConfig(every=50, test=False)
+            data = replace(config.data, draw=draw)
+            evaluation = EvaluationConfig(every=config.evaluation.every, test=False)
             config = replace(config, data=data, evaluation=evaluation, steps=self.trial_steps)
             made.append(replace(config, study=self.tuning_records, arm=f"{tuning.name}-{number}"))
         return made

@@ -116,7 +116,7 @@ STUDY = Study(
     defaults={
         **baseline.DEFAULTS,
         **{"data": "groceries", "backbone": "bvlc_googlenet", "untouched": False, "size": 112, "batch": (8, 3)},
-        **{"augmentation": "window", "steps": 600, "every": 100},
+        **{"augmentation": "window", "steps": 600, "every": 50},
     },
     arms=(*_trained(), *_untouched(), *_printed()),
     tunings=(

@@ -34,12 +34,14 @@ class Evaluation:
     Attributes:
         result: the metrics, and which neighbours are relevant.
         neighbours: (Q, k) ids that the metrics are computed from.
+        rows: embeddings of the queries and, behind them, of the gallery where that is another set.
         within: (Q,) whether the first neighbour among images of the query's coarse class is of its class, where asked.
         probes: accuracy of the probes of each part, where asked.
     """
 
     result: RetrievalResult
     neighbours: np.ndarray
+    rows: Tensor | None = None
     within: np.ndarray | None = None
     probes: dict[str, float] = field(default_factory=dict)
 
@@ -57,7 +59,7 @@ def embed_all(
 
     Args:
         model, images, indices, config, aspects: as of :func:`embed`.
-        features: names in ``Output.features``, or ``embedding``.
+        features: names in ``Output.features`` or ``Output.attention``, or ``embedding``.
 
     Raises:
         UserError: if the model has no such feature, with the nearest one.
@@ -76,11 +78,12 @@ def embed_all(
         inputs = [crop_resize(batch, window, size, black_outside=outside) for size in config.data.sizes]
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             output = model(*inputs)
-        there = {EMBEDDING: output.embedding, **output.features}
+        there = {EMBEDDING: output.embedding, **output.attention, **output.features}
         for name, kept in found.items():
             if name not in there:
                 raise UserError(f"The model puts out no feature {name!r}.{nearest_name(name, there)}")
-            kept.append(there[name].float())
+            value = there[name] if there[name].ndim > 1 else there[name].expand(len(rows), -1)  # one for all images
+            kept.append(value.float())
     model.train(was_training)
     return {name: torch.cat(kept) for name, kept in found.items()}
 
@@ -100,7 +103,7 @@ def embed(
         images: the packed store on the device, uint8, :math:`(N, S, S, 3)`.
         indices: which of them.
         config: input size, window and precision.
-        feature: name of a feature in ``Output.features``, or ``embedding``.
+        feature: name of a feature in ``Output.features``, of an ``Output.attention``, or ``embedding``.
         aspects: of all stored images, as a store holds them.
 
     Returns:
@@ -137,7 +140,7 @@ def evaluate(
     same = np.array_equal(queries, gallery)
     rows = embed(model, images, queries if same else np.concatenate(sets), config, feature, store.aspects)
     asked, there = rows[: len(queries)], rows if same else rows[len(queries) :]
-    found = _retrieve(asked, there, store, sets)
+    found = replace(_retrieve(asked, there, store, sets), rows=rows)
     if not parts:
         return found
     coarse = store.coarse[queries], store.coarse[gallery]

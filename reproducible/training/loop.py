@@ -25,7 +25,7 @@ from reproducible.models import build_model
 from reproducible.progress import progress
 from reproducible.records import encode_matches, encode_neighbours
 from reproducible.resources import UserError
-from reproducible.training import checkpoint
+from reproducible.training import checkpoint, measures
 from reproducible.training.devices import arithmetic
 from reproducible.training.evaluate import EMBEDDING, Evaluation, describe, evaluate, evaluate_further
 from reproducible.training.optim import build_optimiser, build_schedule
@@ -33,6 +33,7 @@ from reproducible.training.seeding import generator, initialise, stream_seed
 from reproducible.training.sets import build_sets
 from reproducible.types import Batch
 
+_STORED = (*KEPT, "clusters")  # of a point, for the selected checkpoint alone
 _CHECK_EVERY = 10  # steps between looks at the losses, each of which waits for the device
 
 
@@ -189,7 +190,8 @@ class Training:
             kept = {"matches": encode_matches(found.result.matches, relevant)}
         else:
             kept = {"neighbours": encode_neighbours(found.neighbours, relevant)}
-        return {"test": describe(found, with_hits=True), **kept}
+        more, clusters = measures.at_look(self.model, self.images, self.store, self.sets, self.config, found.rows)
+        return {"test": describe(found, with_hits=True) | more, **kept, **clusters}
 
     def look_further(self) -> dict[str, Any]:
         """The test classes under further protocols, and by further features."""
@@ -201,11 +203,13 @@ class Training:
         best = select([p["validation"]["map_at_r"] for p in self.curve], self.config.evaluation.window)
         chosen, final = self.curve[best], self.curve[-1]
         if self.config.evaluation.test:
-            for point in (chosen, final):
-                if "test" not in point:
+            for point in [chosen] if chosen is final else [chosen, final]:
+                if "test" not in point or self.config.evaluation.measures:
                     self.model.load_state_dict(checkpoint.load(self.weights_file(point["step"]), self.device))
+                if "test" not in point:
                     point |= self.look_at_test()
-        kept = ("step", "test", *KEPT)
+                point["test"] |= measures.at_end(self.model, self.images, self.store, self.sets, self.config)
+        kept = ("step", "test", *_STORED)
         converged = chosen is not final or not self.config.steps
         selected = {"not_converged": not converged, **{key: chosen[key] for key in kept if key in chosen}}
         if self.config.evaluation.test and self.sets.further:
@@ -213,7 +217,7 @@ class Training:
             selected["further"] = self.look_further()
         last = {key: final[key] for key in kept[:2] if key in final}
         for point in self.curve:
-            for name in KEPT:
+            for name in _STORED:
                 point.pop(name, None)
         return {"curve": self.curve, "selected": selected, "last": last, "seconds": self.seconds}
 

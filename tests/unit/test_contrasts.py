@@ -189,6 +189,20 @@ def test_the_value_on_seen_classes_against_a_number() -> None:
     assert judge({**criterion, "relation": "<="}, falling(last=48, peak=53)).word == "contradicted"
 
 
+def test_the_gap_between_seen_and_unseen_classes() -> None:
+    """At the selected checkpoint, whose point in the curve looked at both."""
+    plain = {"level": "real", "study": "baseline", "test": "threshold", "arm": "new", "metric": "seen_unseen_gap"}
+    criterion = {**plain, "at": "selected", "relation": ">=", "threshold": 30.0, "reason": "", "n": 5}
+    row = judge(criterion, falling(last=48, peak=53))
+    assert (row.word, row.mean) == ("supported", pytest.approx(90 - 50))
+    assert judge({**criterion, "at": "last"}, falling(last=48, peak=53)).mean == pytest.approx(98 - 48)
+    unseen_alone = [
+        {**run, "curve": [{k: v for k, v in point.items() if k != "seen"} for point in run["curve"]]}
+        for run in falling(last=48, peak=53)
+    ]
+    assert judge(criterion, unseen_alone).word == "not run"
+
+
 def test_an_arm_below_the_untouched_network_is_flagged() -> None:
     records = arms(new=np.subtract(OLD, 25), old=OLD)
     for run in records:

@@ -2,55 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from declared import arms_of, differences, served, untuned
 
 from reproducible import records
-from reproducible.config import RunConfig, from_dict, to_dict
-from reproducible.criteria import Criterion, decisive, load_claims
+from reproducible.config import RunConfig, from_dict
+from reproducible.criteria import decisive, load_claims
 from reproducible.resources import UserError
-from reproducible.studies import STUDIES, Arm, Study, study
+from reproducible.studies import STUDIES, Study, study
 from reproducible.studies.base import TUNING_DRAW
 
 BASELINE = STUDIES["baseline"]
-
-
-def arms_of(criterion: Criterion) -> list[str]:
-    """The arms that a criterion reads."""
-    pairs = criterion.get("pairs", [])
-    return [
-        *criterion.get("arms", []),
-        *(arm for pair in pairs for arm in pair),
-        *([criterion["arm"]] if "arm" in criterion else []),
-    ]
-
-
-def served() -> Iterator[tuple[str, Criterion, Study]]:
-    """Claim, criterion and study for every criterion that reads the records of a declared study."""
-    for claim in load_claims().claims:
-        for criterion in claim.criteria:
-            if criterion.get("study") in STUDIES:
-                yield claim.id, criterion, STUDIES[criterion["study"]]
-
-
-def untuned(of: Study, arm: Arm) -> RunConfig:
-    return of.build(of.params(arm, untuned=True))
-
-
-def differences(a: RunConfig, b: RunConfig) -> set[str]:
-    """Paths of the fields in which two configurations differ."""
-
-    def walk(x: Any, y: Any, path: str) -> Iterator[str]:
-        if isinstance(x, dict) and isinstance(y, dict):
-            for key in x.keys() | y.keys():
-                yield from walk(x.get(key), y.get(key), f"{path}.{key}".lstrip("."))
-        elif x != y:
-            yield path
-
-    return {path for path in walk(to_dict(a), to_dict(b), "") if path not in ("study", "arm")}
 
 
 # --- what the claims need --------------------------------------------------------------------------------------------

@@ -1,0 +1,46 @@
+"""What the studies declare, for tests of their declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from reproducible.config import RunConfig, to_dict
+from reproducible.criteria import Criterion, load_claims
+from reproducible.studies import STUDIES, Arm, Study
+
+
+def arms_of(criterion: Criterion) -> list[str]:
+    """The arms that a criterion reads."""
+    pairs = criterion.get("pairs", [])
+    return [
+        *criterion.get("arms", []),
+        *(arm for pair in pairs for arm in pair),
+        *([criterion["arm"]] if "arm" in criterion else []),
+    ]
+
+
+def served() -> Iterator[tuple[str, Criterion, Study]]:
+    """Claim, criterion and study for every criterion that reads the records of a declared study."""
+    for claim in load_claims().claims:
+        for criterion in claim.criteria:
+            if criterion.get("study") in STUDIES:
+                yield claim.id, criterion, STUDIES[criterion["study"]]
+
+
+def untuned(of: Study, arm: Arm) -> RunConfig:
+    """The arm's configuration with the first candidate of each tuning."""
+    return of.build(of.params(arm, untuned=True))
+
+
+def differences(a: RunConfig, b: RunConfig) -> set[str]:
+    """Paths of the fields in which two configurations differ."""
+
+    def walk(x: Any, y: Any, path: str) -> Iterator[str]:
+        if isinstance(x, dict) and isinstance(y, dict):
+            for key in x.keys() | y.keys():
+                yield from walk(x.get(key), y.get(key), f"{path}.{key}".lstrip("."))
+        elif x != y:
+            yield path
+
+    return {path for path in walk(to_dict(a), to_dict(b), "") if path not in ("study", "arm")}

@@ -1,0 +1,123 @@
+"""What a run measures beyond retrieval: what is in its record, and that it can be computed again from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_runs import training
+
+from reproducible.config import Component, EvaluationConfig, to_dict
+from reproducible.data.store import Store
+from reproducible.evaluation import kmeans, nmi, pairwise_f1
+from reproducible.records import decode_clusters, encode_clusters, run_lengths, verify
+from reproducible.resources import UserError
+from reproducible.training.evaluate import embed
+
+VEM = Component("vem", {"dim": 6, "std": 1.0})
+LOSSES = (Component("margin"), Component("penalty", {"name": "L_var"}))
+ALL = ("clusters", "gate", "variances")
+
+
+def finished(folder: Path, store: Store, measures: tuple[str, ...] = ALL, model: Component = VEM) -> Any:
+    evaluation = EvaluationConfig(every=4, test_every=4, seen_every=4, seen_images=2, measures=measures)
+    losses = LOSSES if model.name == "vem" else LOSSES[:1]
+    run = training(folder, store, model=model, objective=losses, evaluation=evaluation)
+    run.result = run.run()
+    return run
+
+
+def test_digests_stay_as_they_are_without_measures() -> None:
+    assert "measures" not in to_dict(EvaluationConfig(), sparse=True)
+
+
+def test_unknown_measures_and_measures_of_trials() -> None:
+    with pytest.raises(UserError, match=r"EvaluationConfig\.measures must be some of clusters, gate, variances"):
+        EvaluationConfig(measures=("cluster",))
+    with pytest.raises(UserError, match=r"EvaluationConfig\.measures must be empty where test is off"):
+        EvaluationConfig(test=False, measures=("gate",))
+
+
+def test_measures_are_looks_and_change_nothing(tmp_path: Path, store: Store) -> None:
+    plain = finished(tmp_path / "plain", store, ())
+    run = finished(tmp_path / "all", store)
+    for name, value in plain.model.state_dict().items():
+        assert torch.equal(run.model.state_dict()[name], value), name
+    for one, other in zip(plain.result["curve"], run.result["curve"], strict=True):
+        assert one["test"].items() <= other["test"].items()
+    assert "clusters" not in plain.result["selected"]
+
+
+def test_what_lies_where(tmp_path: Path, store: Store) -> None:
+    result = finished(tmp_path, store).result
+    for point in result["curve"]:
+        assert {"nmi", "f1", "gate_q0", "discarded_gate_share"} <= point["test"].keys()
+        assert point["test"]["nmi_low"] <= point["test"]["nmi"] <= point["test"]["nmi_high"]
+        assert not {"clusters", "neighbours"} & point.keys()
+    assert "clusters" in result["selected"]
+    for point in (result["selected"], result["last"]):
+        assert {"variance_fisher_correlation", "relative_variance_error"} <= point["test"].keys()
+
+
+def test_clusters_are_of_queries_and_gallery_and_give_the_scores_again(tmp_path: Path, store: Store) -> None:
+    run = finished(tmp_path, store)
+    rows = np.concatenate(run.sets.evaluation["test"])
+    labels, selected = store.labels[rows], run.result["selected"]
+    assign = decode_clusters(selected["clusters"])
+    assert 100 * nmi(labels, assign) == pytest.approx(selected["test"]["nmi"], abs=1e-3)
+    assert 100 * pairwise_f1(labels, assign) == pytest.approx(selected["test"]["f1"], abs=1e-3)
+    sides = {
+        name: run_lengths(store.labels[part], store.coarse[part])
+        for name, part in zip(("queries", "gallery"), run.sets.evaluation["test"], strict=True)
+    }
+    assert verify({**run.result, **sides}) == {}
+    selected["test"]["f1"] += 0.01
+    assert set(verify({**run.result, **sides})) == {"f1"}
+    last = embed(run.model, run.images, rows, run.config).numpy()
+    starts = [kmeans(last, len(set(labels)), seed=number, restarts=1) for number in range(10)]
+    scores = [100 * nmi(labels, start) for start in starts]
+    found = run.result["last"]["test"]
+    assert (found["nmi_low"], found["nmi_high"]) == pytest.approx((min(scores), max(scores)), abs=1e-3)
+
+
+def test_packed_clusters_come_back() -> None:
+    assign = np.random.default_rng(0).integers(0, 4000, 300)
+    assert np.array_equal(decode_clusters(encode_clusters(assign)), assign)
+
+
+def test_variances_are_those_of_the_pooled_features(tmp_path: Path, store: Store) -> None:
+    run = finished(tmp_path, store)
+    found, model = run.result["last"]["test"], run.model
+    conv = embed(model, run.images, run.sets.train, run.config, "conv").double()
+    actual = conv.var(dim=0, correction=0)
+    error = 100 * (actual - model.attention.predicted).abs().mean() / actual.mean()
+    assert found["relative_variance_error"] == pytest.approx(error.item(), rel=1e-4)
+    assert found["mean_variance"] == pytest.approx(actual.mean().item(), rel=1e-3)
+    gate = torch.sigmoid(model.attention.predicted)
+    assert found["gate_q50"] == pytest.approx(gate.quantile(0.5).item(), abs=1e-4)
+
+
+@pytest.mark.parametrize("gate", ["inverse_variance", "squeeze_excitation", "fixed"])
+def test_gates_of_every_kind(tmp_path: Path, store: Store, gate: str) -> None:
+    evaluation = EvaluationConfig(every=4, measures=("gate",))
+    model = Component("vem", {"dim": 6, "gate": gate, "std": 1.0})
+    run = training(tmp_path, store, model=model, objective=LOSSES[:1], evaluation=evaluation, steps=4)
+    found = run.run()["last"]["test"]
+    pooled = embed(run.model, run.images, run.sets.train, run.config, "conv")
+    attention = run.model.attention
+    means = {
+        "inverse_variance": lambda: torch.sigmoid(-attention.predicted),
+        "squeeze_excitation": lambda: attention(pooled).mean(dim=0),
+        "fixed": lambda: torch.sigmoid(attention.predicted),
+    }[gate]()
+    assert found["gate_q100"] == pytest.approx(means.max().item(), abs=2e-2)
+    assert found["gate_q0"] == pytest.approx(means.min().item(), abs=2e-2)
+    assert "relative_variance_error" not in found
+
+
+def test_gate_of_a_model_without(tmp_path: Path, store: Store) -> None:
+    with pytest.raises(UserError, match="The model puts out no feature 'gate'"):
+        finished(tmp_path, store, ("gate",), Component("unified", {"dim": 6}))
