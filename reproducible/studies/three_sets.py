@@ -88,7 +88,7 @@ def _trained() -> tuple[Arm, ...]:
     return (
         _away("u512-cars", "U512, Cars", cars, baseline.BASE),
         _away("u512-lact-printed-cars", "U512 + L_act, printed, Cars", cars | baseline.PRINTED, baseline.BASE),
-        _away("u512-lact-weak-cars", "U512 + L_act, released weight, Cars", cars | weak, baseline.BASE),
+        _away("u512-lact-weak-cars", "U512 + L_act, released weight, Cars", cars | weak, baseline.BASE, tier="B"),
         Arm("u512-groceries", "U512, groceries", groceries, draws=1, minutes=10),
         _away("u512-cub", "U512, CUB", cub, baseline.BASE),
     )
