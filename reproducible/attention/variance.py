@@ -6,7 +6,7 @@ r"""Variance estimation (VEM section III, Eq. 3 and 5): a vector of predicted va
 
 :math:`a_i` is the variance of feature :math:`i` over the batch, :math:`\bar a_i` its prediction: a parameter, the same
 for all images. The gate :math:`\sigma(\bar A)` therefore folds into the linear layer that follows (:func:`fold`), and
-what is left of the module in a trained network is a linear layer. Explained on page: notation.
+what is left of the module in a trained network is a linear layer. Explained on page: vem.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """VEM: a gate of predicted variances before the learner of U_d, and its controls (VEM section III).
 
-Explained on page: notation.
+Explained on page: vem.
 """
 
 from __future__ import annotations
