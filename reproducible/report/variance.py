@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from reproducible.data.store import Store
 from reproducible.evaluation.features import QUANTILES
 from reproducible.report.figures import AMBER, BLUE, GREY, ROSE, WIDTH, curve_table, not_run, panels, styled
-from reproducible.report.tables import NOT_RUN, difference, spread, values_of
+from reproducible.report.tables import NOT_RUN, spread, values_of
 from reproducible.types import RunRecord
 
 CLUSTERS = {"nmi": ("NMI", BLUE, "o"), "f1": ("F1", AMBER, "s")}
@@ -55,7 +55,7 @@ def gates(tables: Mapping[str, pd.DataFrame], near: float = 0.02) -> Figure:
             panel.axhline(line, color=ROSE, linewidth=0.8, linestyle=":")
         panel.set(title=title, xlabel="training step")
     axes[0].set_ylabel("gate")
-    axes[0].legend(loc="upper left", fontsize=7)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -79,24 +79,8 @@ def clusters(tables: Mapping[str, pd.DataFrame]) -> Figure:
             panel.plot(scored.index, scored[name], marker=marker, markersize=3.5, color=colour, label=label)
         panel.set(title=title, xlabel="training step")
     axes[0].set_ylabel("unseen classes (%)")
-    axes[-1].legend(loc="lower right")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
-
-
-def against(records: Sequence[RunRecord], arms: Mapping[str, str], control: str) -> pd.DataFrame:
-    """Paired differences from one control, with 95 % t intervals: a row an arm.
-
-    Args:
-        records: of one study.
-        arms: title by arm.
-        control: arm that all are compared with.
-    """
-    rows = []
-    for arm, title in arms.items():
-        gaps = difference(records, arm, control)
-        word = spread(gaps) if gaps else NOT_RUN
-        rows.append({"arm": title, "draws": len(gaps), "R@1 less that of the control": word})
-    return pd.DataFrame(rows)
 
 
 def measure_table(
