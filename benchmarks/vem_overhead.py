@@ -3,7 +3,8 @@
     python benchmarks/vem_overhead.py            writes the study ``vem`` of data_manifests/measurements.csv
 
 Batch, input and network of the study. Times are medians of the processor time of alternating repetitions on one thread;
-the machine should have nothing else to do all the same, since its cores share their memory. Memory is what the forward pass keeps for the backward pass, counted tensor by tensor.
+the machine should have nothing else to do all the same, since its cores share their memory. Memory is what the forward
+pass keeps for the backward pass, counted tensor by tensor.
 """
 
 from __future__ import annotations
