@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reproducible.criteria import Criterion
-from reproducible.records import expand, queries_first
+from reproducible.records import expand, measurements, queries_first
 from reproducible.resources import UserError
 from reproducible.types import RunRecord
 
@@ -295,6 +295,8 @@ def _seed_spread(criterion: Criterion, records: Sequence[RunRecord]) -> dict[str
 def _measured(criterion: Criterion, records: Sequence[RunRecord]) -> dict[str, Any]:
     quantity = criterion["quantity"]
     values = [record["environment"][quantity] for record in records if quantity in record["environment"]]
+    named = (criterion["study"], quantity)
+    values += [float(row["value"]) for row in measurements() if (row["study"], row["quantity"]) == named]
     if not values:
         return {"word": "not run"}
     mean = float(np.mean(values))

@@ -30,6 +30,8 @@ A record is one JSON line with plain values. Its keys:
 from __future__ import annotations
 
 import base64
+import csv
+import io
 import json
 import lzma
 import os
@@ -154,6 +156,29 @@ def check(record: RunRecord, where: str) -> None:
         UserError: naming ``where`` and the key.
     """
     check_keys(record, KEYS, KEYS, where)
+
+
+def measurements() -> list[dict[str, str]]:
+    """Quantities that no training run yields, such as the time of a step; benchmarks write them.
+
+    Returns:
+        The rows of ``data_manifests/measurements.csv``, each with ``study``, ``quantity``, ``value`` and ``machine``;
+        none where there is no such file.
+    """
+    path = manifests() / "measurements.csv"
+    return list(csv.DictReader(path.open(newline="", encoding="utf-8"))) if path.is_file() else []
+
+
+def save_measurements(study: str, values: Mapping[str, float], machine: str) -> Path:
+    """Write measured quantities of a study in the place of its old ones."""
+    rows = [row for row in measurements() if row["study"] != study]
+    rows += [{"study": study, "quantity": q, "value": f"{v:.4g}", "machine": machine} for q, v in values.items()]
+    text = io.StringIO()
+    table = csv.DictWriter(text, ("study", "quantity", "value", "machine"), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_text(path := manifests() / "measurements.csv", text.getvalue())
+    return path
 
 
 def encode_hits(hits: np.ndarray) -> str:

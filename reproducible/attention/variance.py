@@ -6,7 +6,7 @@ r"""Variance estimation (VEM section III, Eq. 3 and 5): a vector of predicted va
 
 :math:`a_i` is the variance of feature :math:`i` over the batch, :math:`\bar a_i` its prediction: a parameter, the same
 for all images. The gate :math:`\sigma(\bar A)` therefore folds into the linear layer that follows (:func:`fold`), and
-what is left of the module in a trained network is a linear layer. Explained on page: notation.
+what is left of the module in a trained network is a linear layer. Explained on page: vem.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ class VarianceEstimation(nn.Module):
         detach_variance: L_var moves the prediction alone; otherwise also the features, towards the prediction. The
             document shows the former (Fig. 2) and writes the latter (Eq. 6).
         detach_gate: the metric loss does not move the prediction, which is then nothing but a mean of variances.
+        scale: the prediction is so many times the parameter, which Adam moves by its rate however large the error is:
+            the factor by which it goes faster.
     """
 
     def __init__(
@@ -68,8 +70,10 @@ class VarianceEstimation(nn.Module):
         unbiased: bool = False,
         detach_variance: bool = True,
         detach_gate: bool = False,
+        scale: float = 1.0,
     ) -> None:
         super().__init__()
+        self.scale = scale
         self.std, self.unbiased = std, unbiased
         self.detach_variance, self.detach_gate = detach_variance, detach_gate
         self.predicted = nn.Parameter(torch.empty(size))
@@ -80,9 +84,14 @@ class VarianceEstimation(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """The gate, :math:`(m,)`, from 0 to 1, whatever the features."""
-        return torch.sigmoid(self.predicted.detach() if self.detach_gate else self.predicted)
+        prediction = self.prediction()
+        return torch.sigmoid(prediction.detach() if self.detach_gate else prediction)
 
     def loss(self, values: Tensor) -> Tensor:
         """L_var of Eq. 3: mean squared difference of predicted and actual variance; ``values`` as the variance's."""
         actual = batch_variance(values.detach() if self.detach_variance else values, self.unbiased)
-        return (actual - self.predicted).square().mean()
+        return (actual - self.prediction()).square().mean()
+
+    def prediction(self) -> Tensor:
+        """The predicted variances, :math:`(m,)`."""
+        return self.predicted if self.scale == 1 else self.scale * self.predicted

@@ -16,6 +16,7 @@ import difflib
 import importlib
 import importlib.util
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -202,7 +203,9 @@ def _lite0_file() -> Path:
 
 def _import_timm() -> ModuleType:
     try:
-        return importlib.import_module("timm")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="IProgress not found")  # by tqdm, in a notebook
+            return importlib.import_module("timm")
     except ImportError as error:
         raise UserError(f"This backbone needs timm, which cannot be imported ({error}): pip install timm") from error
 

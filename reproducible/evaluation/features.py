@@ -1,7 +1,7 @@
 r"""What a network's pooled features and gates are like: variance by channel, and what it says of the classes.
 
 Sources: the quantities behind VEM sections III.B and III.C, as the criteria of claims V03 to V06 define them. All
-functions take arrays in memory and return numbers in per cent. Explained on page: notation.
+functions take arrays in memory and return numbers in per cent. Explained on page: vem.
 """
 
 from __future__ import annotations

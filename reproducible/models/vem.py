@@ -1,6 +1,6 @@
 """VEM: a gate of predicted variances before the learner of U_d, and its controls (VEM section III).
 
-Explained on page: notation.
+Explained on page: vem.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class VEM(nn.Module):
             ``squeeze_excitation``: depends on the image, no penalty.
         place: as above.
         positions: H W of the last map, for the place ``positions``.
-        std, unbiased, detach_variance, detach_gate: as in :class:`~reproducible.attention.variance.VarianceEstimation`.
+        std, unbiased, detach_variance, detach_gate, scale: as in
+            :class:`~reproducible.attention.variance.VarianceEstimation`.
 
     Raises:
         UserError: for an unknown gate or place, with the nearest known one.
@@ -62,6 +63,7 @@ class VEM(nn.Module):
         unbiased: bool = False,
         detach_variance: bool = True,
         detach_gate: bool = False,
+        scale: float = 1.0,
     ) -> None:
         super().__init__()
         for option, value, known in (("gate", gate, GATES), ("place", place, PLACES)):
@@ -75,7 +77,7 @@ class VEM(nn.Module):
         if gate == "squeeze_excitation":
             self.attention = SqueezeExcitation(self.size, max(1, self.size // REDUCTION))
         else:
-            self.attention = VarianceEstimation(self.size, std, unbiased, detach_variance, detach_gate)
+            self.attention = VarianceEstimation(self.size, std, unbiased, detach_variance, detach_gate, scale)
             self.attention.predicted.requires_grad_(gate != "fixed")
 
     def forward(self, images: Tensor) -> Output:
@@ -120,7 +122,7 @@ class VEM(nn.Module):
     def predicted_variance(self) -> Tensor | None:
         """The predicted variances of the pooled features, :math:`(C,)`; None where nothing predicts them."""
         predicts = self.gate in PREDICTING and self.place == "pooled"
-        return self.attention.predicted.detach() if predicts else None
+        return self.attention.prediction().detach() if predicts else None
 
     def _values(self, maps: Tensor, pooled: Tensor) -> Tensor:
         """What the gate and its loss look at in front of the learner, the gated axis second."""

@@ -11,9 +11,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from reproducible.config import RunConfig, from_dict
 from reproducible.data.cards import contact_sheet, examples
 from reproducible.data.store import Store
+from reproducible.records import decode_neighbours
 from reproducible.report.figures import BLUE, ROLE_COLOURS, ROSE, WIDTH, styled
+from reproducible.training.sets import build_sets
+from reproducible.types import RunRecord
 
 _GAP = 4  # pixels of the store between two photographs
 
@@ -120,6 +124,38 @@ def neighbours(store: Store, queries: np.ndarray, ids: np.ndarray, scores: np.nd
         notes.append([f"query\n{_lines(store, query)}", *words])
     frames = [[None, *(BLUE if r else ROSE for r in row)] for row in relevant]
     return grid(store, np.column_stack([queries, ids]), notes, frames)
+
+
+def found_by(store: Store, record: RunRecord, queries: np.ndarray, columns: int = 4) -> Figure:
+    """Test queries and the photographs that a recorded run's selected checkpoint finds for each, nearest first.
+
+    Args:
+        store: of the record.
+        record: one that keeps its neighbours.
+        queries: numbers of the queries, in the order of the test role.
+        columns: photographs that each finds.
+    """
+    asked, gallery = build_sets(from_dict(RunConfig, record["config"]), store).evaluation["test"]
+    ids = gallery[recorded_neighbours(store, record)[queries, :columns]]
+    chosen = asked[queries]
+    relevant = store.labels[ids] == store.labels[chosen][:, None]
+    notes = [
+        [
+            f"query\n{_lines(store, query)}",
+            *(f"{'+' if r else '-'} {_lines(store, i)}" for i, r in zip(*row, strict=True)),
+        ]
+        for query, *row in zip(chosen, ids, relevant, strict=True)
+    ]
+    frames = [[None, *(BLUE if r else ROSE for r in row)] for row in relevant]
+    return grid(store, np.column_stack([chosen, ids]), notes, frames)
+
+
+def recorded_neighbours(store: Store, record: RunRecord) -> np.ndarray:
+    """Numbers within the gallery of what each test query finds, nearest first; the first eight are always there."""
+    asked, gallery = build_sets(from_dict(RunConfig, record["config"]), store).evaluation["test"]
+    same = not record["gallery"]
+    relevant = (store.labels[asked][:, None] == store.labels[gallery]).sum(axis=1) - same
+    return decode_neighbours(record["selected"]["neighbours"], relevant)
 
 
 def _lines(store: Store, index: int) -> str:

@@ -200,7 +200,7 @@ class Study:
 
 def _shortened(config: RunConfig, steps: int) -> RunConfig:
     """The first steps of a run: the same batches, crops and rates, with one look at the end."""
-    evaluation = replace(config.evaluation, every=steps, test_every=steps, seen_every=0)
+    evaluation = replace(config.evaluation, every=steps, test_every=steps, seen_every=0, measures=())
     return replace(config, evaluation=evaluation, steps=steps)
 
 

@@ -38,6 +38,7 @@ _ALL = {
 }
 _FEWER = (
     *("margin-learnt-beta", "margin-vem-learnt-beta", "binomial", "binomial-vem"),
+    *("margin-vem-fast", "margin-inverse-variance-fast"),
     *("margin-vem-d256", "margin-d256", "margin-vem-maps", "margin-vem-positions"),
 )
 """Arms that no claim reads and that are no control of the decisive pair."""

@@ -8,7 +8,7 @@
   as an evaluation sees them and over the test classes (claims V03, V05 and V06).
 
 Arithmetic: :mod:`reproducible.evaluation.clustering`, :mod:`reproducible.evaluation.features`. Explained on page:
-notation.
+vem.
 """
 
 from __future__ import annotations

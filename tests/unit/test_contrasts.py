@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from made_up import CLASSES, OLD, arms, claim, difference, judge, look, record, within
 from scipy import stats
 
+from reproducible import records as saved
 from reproducible.claims import evaluate
 from reproducible.contrasts import holds
 from reproducible.resources import UserError
@@ -201,6 +203,22 @@ def test_the_gap_between_seen_and_unseen_classes() -> None:
         for run in falling(last=48, peak=53)
     ]
     assert judge(criterion, unseen_alone).word == "not run"
+
+
+def test_quantities_measured_by_a_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stand in a file of their own; a new measurement takes the place of the study's old ones."""
+    monkeypatch.setattr(saved, "manifests", lambda: tmp_path)
+    plain = {"level": "real", "study": "baseline", "test": "measured", "quantity": "test_time_ratio"}
+    criterion = {**plain, "relation": "<=", "threshold": 1.02, "reason": ""}
+    assert saved.measurements() == []
+    assert judge(criterion, []).word == "not run"
+    saved.save_measurements("baseline", {"test_time_ratio": 1.5, "other": 2}, "a slow machine")
+    saved.save_measurements("vem", {"test_time_ratio": 9.0}, "another study")
+    assert judge(criterion, []).word == "contradicted"
+    saved.save_measurements("baseline", {"test_time_ratio": 1.01}, "an idle machine")
+    row = judge(criterion, [])
+    assert (row.word, row.n, row.mean) == ("supported", 1, pytest.approx(1.01))
+    assert [r["machine"] for r in saved.measurements()] == ["another study", "an idle machine"]
 
 
 def test_an_arm_below_the_untouched_network_is_flagged() -> None:

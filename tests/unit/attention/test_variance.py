@@ -73,7 +73,7 @@ def test_initial_values() -> None:
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("behind", [False, True])
-def test_folded_layer_computes_the_same_in_double_precision(bias: bool, behind: bool) -> None:
+def test_gate_folds_into_the_linear_layer(bias: bool, behind: bool) -> None:
     linear = nn.Linear(1024, 128, bias=bias).double()
     gate = torch.sigmoid(3 * draw(128 if behind else 1024, seed=1))
     kept, features = [p.detach().clone() for p in linear.parameters()], draw(16, 1024, seed=2)

@@ -19,7 +19,11 @@ from reproducible.resources import UserError
 from reproducible.training.seeding import initialise
 from reproducible.types import Output
 
-STATIC = [(gate, place) for gate in ("variance", "fixed", "none") for place in ("pooled", "maps", "embedding")]
+STATIC = [
+    (gate, place)
+    for gate in ("variance", "inverse_variance", "fixed", "none")
+    for place in ("pooled", "maps", "embedding")
+]
 EVERY = [*STATIC, ("variance", "positions"), ("squeeze_excitation", "pooled"), ("squeeze_excitation", "embedding")]
 
 
@@ -82,6 +86,24 @@ def test_folded_model_is_a_plain_head_with_the_same_embedding(gate: str, place: 
     assert ((ours - folded).norm(dim=1) / ours.norm(dim=1)).max() < 1e-12
 
 
+@pytest.mark.parametrize("gate", ["variance", "inverse_variance"])
+def test_prediction_at_a_scale_and_its_inverse(gate: str) -> None:
+    """Ten times a parameter of a tenth is the same model, and moves ten times as far in a step of the same size."""
+    plain, fast = model(gate), model(gate, std=0.2, scale=10.0)
+    for made in (plain, fast):
+        made.attention.predicted.data = torch.linspace(-2, 2, 12) / made.attention.scale
+    one, other = plain(images()), fast(images())
+    torch.testing.assert_close(one.embedding, other.embedding)
+    torch.testing.assert_close(one.penalties["L_var"], other.penalties["L_var"])
+    torch.testing.assert_close(fast.predicted_variance(), torch.linspace(-2, 2, 12))
+    sign = -1 if gate == "inverse_variance" else 1
+    torch.testing.assert_close(one.attention["gate"], torch.sigmoid(sign * torch.linspace(-2, 2, 12)))
+    gradients = [
+        torch.autograd.grad(o.penalties["L_var"], m.attention.predicted)[0] for o, m in ((one, plain), (other, fast))
+    ]
+    torch.testing.assert_close(10 * gradients[0], gradients[1])
+
+
 def test_gates_that_do_not_fold() -> None:
     for gate, place in (("variance", "positions"), ("squeeze_excitation", "pooled")):
         with pytest.raises(UserError, match=f"gate '{gate}' at '{place}' of model 'vem' does not fold"):
@@ -133,7 +155,7 @@ def test_gradient_that_stops_before_the_prediction() -> None:
 @pytest.mark.parametrize(("gate", "place"), EVERY)
 def test_every_arm_embeds_and_computes_no_variance_in_a_test(gate: str, place: str) -> None:
     made = model(gate, place)
-    assert set(made(images()).penalties) == ({"L_var"} if gate in ("variance", "none") else set())
+    assert set(made(images()).penalties) == ({"L_var"} if gate in ("variance", "inverse_variance", "none") else set())
     made.eval()
     output = made(images(1))
     assert not output.penalties

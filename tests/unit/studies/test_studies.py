@@ -222,7 +222,7 @@ def test_quick_trains_the_live_pair_as_far_as_its_records_can_be_compared(trials
             assert (run.data, run.seed, run.optimiser) == (recorded.data, recorded.seed, recorded.optimiser)
             assert differences(run, recorded) <= {
                 "steps",
-                *(f"evaluation.{f}" for f in ("every", "test_every", "seen_every")),
+                *(f"evaluation.{f}" for f in ("every", "test_every", "seen_every", "measures")),
             }
             assert run.steps == of.live_steps <= recorded.steps
             assert recorded.evaluation.test_every > 0

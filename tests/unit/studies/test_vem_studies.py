@@ -15,7 +15,7 @@ GROCERIES, GLYPHS = STUDIES["vem"], STUDIES["glyph_vem"]
 BOTH = pytest.mark.parametrize("of", [GROCERIES, GLYPHS], ids=lambda of: of.name)
 LOOKS = {f"evaluation.{f}" for f in ("test_every", "seen_every", "measures", "keep")}
 MODEL = {"model.name", *(f"model.options.{o}" for o in ("gate", "place", "positions", "std"))}
-MODEL |= {"model.options.detach_variance", "model.options.detach_gate"}
+MODEL |= {f"model.options.{o}" for o in ("detach_variance", "detach_gate", "scale")}
 
 
 @BOTH

@@ -1,0 +1,101 @@
+"""What VEM costs: a training step and an embedding with and without it, side by side in one run.
+
+    python benchmarks/vem_overhead.py            writes the study ``vem`` of data_manifests/measurements.csv
+
+Batch, input and network of the study. Times are medians of the processor time of alternating repetitions on one thread;
+the machine should have nothing else to do all the same, since its cores share their memory. Memory is what the forward
+pass keeps for the backward pass, counted tensor by tensor.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+from training_step import medians
+
+from reproducible.config import RunConfig
+from reproducible.data.store import open_store
+from reproducible.records import save_measurements
+from reproducible.studies import study
+from reproducible.training.devices import keep_freed_memory
+from reproducible.training.loop import Training
+from reproducible.types import Batch
+
+
+def config(name: str) -> RunConfig:
+    """The arm at the first candidate of its tuning, whose values cost no time."""
+    vem = study("vem")
+    return vem.build(vem.params(vem.arm(name), untuned=True))
+
+
+def step(training: Training, batch: Batch) -> Callable[[], None]:
+    """Forward and backward pass and the optimiser's step."""
+
+    def run() -> None:
+        training.optimiser.zero_grad(set_to_none=True)
+        torch.stack(list(training.losses(batch).values())).sum().backward()
+        training.optimiser.step()
+
+    return run
+
+
+def kept(training: Training, batch: Batch) -> int:
+    """Bytes that a forward pass keeps for the backward pass, each storage once."""
+    storages: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        storages[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        losses = training.losses(batch)
+    assert losses
+    return sum(storages.values())
+
+
+def embedding(model: nn.Module, batch: Batch) -> Callable[[], object]:
+    """An embedding as in a test."""
+    model = model.eval()
+
+    def run() -> object:
+        with torch.no_grad():
+            return model(batch.images)
+
+    return run
+
+
+def main() -> None:
+    """Measure, write and print."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    with tempfile.TemporaryDirectory() as folder:
+        sides = [
+            Training(config(name), open_store("groceries"), Path(folder), torch.device("cpu"))
+            for name in ("margin", "margin-vem")
+        ]
+        batch = sides[0].batch(1)
+        plain, vem = medians(*(step(side, batch) for side in sides), clock=time.process_time)
+        memory = [kept(side, batch) for side in sides]
+        models = [sides[0].model, sides[1].model, sides[1].model.fold()]
+        without, gated, folded = medians(*(embedding(model, batch) for model in models), clock=time.process_time)
+        parameters = [sum(p.numel() for p in side.model.parameters()) for side in sides]
+    found = {
+        "train_time_ratio": vem / plain,
+        "train_memory_ratio": memory[1] / memory[0],
+        "test_time_ratio": gated / without,
+        "folded_test_time_ratio": folded / without,
+        "extra_parameter_share": 100 * (parameters[1] / parameters[0] - 1),
+    }
+    precision = sides[0].config.precision
+    machine = f"{torch.backends.cpu.get_cpu_capability()} {precision} torch {torch.__version__}, 1 thread"
+    print(save_measurements("vem", found, machine).read_text(), end="")
+
+
+if __name__ == "__main__":
+    main()
