@@ -1,0 +1,55 @@
+"""Where attention looks: which networks and images are measured, and the file that keeps it (page: object-attention).
+
+Nothing here trains but the compact network on three class draws of glyphs, as arm u512 of the study ``glyph_baseline``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from reproducible.evaluation import localised
+from reproducible.records import write_text
+from reproducible.resources import UserError, manifests, nearest_name
+from reproducible.studies import glyph_baseline
+from reproducible.training.localise import View, measure
+
+DRAWS = 3  # of glyphs, with a fine-tuned network each
+EACH = 20  # photographs of each class of groceries
+
+
+def views() -> dict[str, View]:
+    """All views by name: photographs with boxes, photographs without, glyphs, glyphs with fine-tuned networks."""
+    found = [
+        *(View(f"caltech-{size}", "caltech101_boxes24", "bvlc_googlenet", size) for size in (160, 224)),
+        View("groceries-160", "groceries", "bvlc_googlenet", 160, each=EACH),
+        View("glyphs", "glyphs", "compact_googlenet", 56),
+        *(
+            View(f"glyphs-tuned-{draw}-{images}", "glyphs", "compact_googlenet", 56, images, 0, run)
+            for draw in range(DRAWS)
+            for run in (glyph_baseline.STUDY.config("u512", draw),)
+            for images in ("seen", "unseen")
+        ),
+    ]
+    return {view.name: view for view in found}
+
+
+def localise(names: tuple[str, ...] = (), device: str = "auto", path: Path | None = None) -> Iterator[localised.Look]:
+    """Measure views anew and write each down as soon as it is there.
+
+    Args:
+        names: which; none: all.
+        device: ``auto``, ``cpu``, ``cuda``, ...
+        path: of the file; None: ``data_manifests/localisation.jsonl``.
+
+    Raises:
+        UserError: for an unknown name, with the nearest one; if a data set is not there.
+    """
+    known, path = views(), path or manifests() / localised.FILE
+    for name in names:
+        if name not in known:
+            raise UserError(f"There is no view {name!r}.{nearest_name(name, known)}")
+    for name in names or tuple(known):
+        look = measure(known[name], device)
+        write_text(path, localised.lines({**localised.load(path), name: look}.values()))
+        yield look
