@@ -1,4 +1,4 @@
-"""Does a map or a box find the object? Box IoU, mass inside, the pointing game, degenerate boxes.
+"""Does a map or a box find the object? Box IoU, mass inside, the pointing game.
 
 Boxes are x0, y0, x1, y1 in pixel edges. All functions take a batch, and compute on the device of their input.
 
@@ -7,7 +7,6 @@ Boxes are x0, y0, x1, y1 in pixel edges. All functions take a batch, and compute
   that the object covers in part counts in part. A uniform map has the object's share of the image.
 - pointing game: Zhang et al. 2018 ("Top-down neural attention by excitation backprop", IJCV 126, section 4.1): a hit if
   the maximum lies on the object or at most 15 pixels from it, in photographs of some 500 pixels; here 3 % of the side.
-- degenerate: a box that is no choice, above 90 % or below 10 % of the image (claim R05).
 
 Explained on page: object-attention.
 """
@@ -18,7 +17,6 @@ import torch
 from torch import Tensor
 
 TOLERANCE = 0.03  # of the side: 15 pixels of 500
-DEGENERATE = (0.1, 0.9)  # shares of the image
 
 
 def box_iou(found: Tensor, wanted: Tensor) -> Tensor:
@@ -45,12 +43,6 @@ def box_share(boxes: Tensor, side: int) -> Tensor:
     """Area of boxes as a share of an image of ``side`` pixels, float, :math:`(N,)`."""
     _check_boxes(boxes, "boxes")
     return _area(boxes.float()) / side**2
-
-
-def degenerate(shares: Tensor) -> Tensor:
-    """Which boxes are no choice: below a tenth or above nine tenths of the image, bool, :math:`(N,)`."""
-    low, high = DEGENERATE
-    return (shares < low) | (shares > high)
 
 
 def box_cells(boxes: Tensor, side: int, height: int, width: int) -> Tensor:

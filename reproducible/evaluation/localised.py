@@ -1,11 +1,13 @@
-"""Localisation as data: what ``reproducible localise`` measured, one line a look, with the values of every image.
+"""Localisation as data: what ``reproducible/studies/localising.py`` measured, one line a look, with the values of every image.
 
 A look is one network on one set of images at one size. Its keys:
 
 ``look, data, network, size, images``
     its name; data set, network (and how it was trained), side of the input, which images.
-``fingerprint, weights``
-    of the data and of the file that the network starts from.
+``fingerprint, weights, criteria``
+    of the data and of the file that the network starts from; hash of the criteria that stood when it was measured.
+``seconds``
+    processor time of the forward passes (``forward``) and of the walks on their maps (``walk``), on a CPU.
 ``classes``
     class and count of each run of equal labels, in the order of the values.
 ``truth``
@@ -24,7 +26,7 @@ from __future__ import annotations
 
 import base64
 import json
-import lzma
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,14 +34,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reproducible.data.manifest import load_manifest, read_classes
+from reproducible.data.splits import split
 from reproducible.evaluation.statistics import Interval, two_way_bootstrap
 from reproducible.resources import UserError, check_keys, manifests, nearest_name
+from reproducible.types import RunRecord
 
 FILE = "localisation.jsonl"
 KEYS = (
-    *("look", "data", "network", "size", "images", "fingerprint", "weights", "classes"),
+    *("look", "data", "network", "size", "images", "fingerprint", "weights", "criteria", "seconds", "classes"),
     *("truth", "methods", "graphs", "means"),
 )
+DEGENERATE = (0.1, 0.9)
+FROZEN = {"glyphs": 10, "groceries-160": 5}  # looks that claims read, and their class draws
+ARMS = {"frozen-oam": "object attention", "frozen-centre": "centre prior", "frozen-feature-norm": "feature norm"}
 STEPS = {"truth": 200, "methods": 200, "graphs": 10_000}
 Look = dict[str, Any]
 
@@ -48,12 +56,12 @@ def encode(values: ArrayLike, steps: int) -> str:
     """Pack values from -1 to 1 in whole steps."""
     whole = np.rint(np.asarray(values, float) * steps).astype("<i2")
     planes = whole.view(np.uint8).reshape(-1, 2).T.tobytes()  # low bytes side by side compress better
-    return base64.b85encode(lzma.compress(planes, preset=9)).decode()
+    return base64.b85encode(zlib.compress(planes, 9)).decode()
 
 
 def decode(packed: str, steps: int) -> NDArray[np.float64]:
     """The values of :func:`encode`, to the step."""
-    planes = np.frombuffer(lzma.decompress(base64.b85decode(packed)), np.uint8).reshape(2, -1)
+    planes = np.frombuffer(zlib.decompress(base64.b85decode(packed)), np.uint8).reshape(2, -1)
     return planes.T.copy().view("<i2").ravel() / steps
 
 
@@ -131,6 +139,51 @@ def graph(look: Look, layer: str, quantity: str) -> NDArray[np.float64]:
 def converged(look: Look, layers: Sequence[str] = ("4e", "5b"), below: float = 0.01) -> NDArray[np.bool_]:
     """Which images' maps are, on all these layers, this near to their stationary vectors at T = 10 (claim D11)."""
     return np.all([graph(look, layer, "variation") < below for layer in layers], axis=0)
+
+
+def degenerate(area: ArrayLike) -> NDArray[np.bool_]:
+    """Which boxes are no choice, by their share of the image: above nine tenths or below one tenth (claim R05)."""
+    low, high = DEGENERATE
+    return (np.asarray(area) < low) | (np.asarray(area) > high)
+
+
+def frozen_records(looks: Mapping[str, Look] | None = None) -> list[RunRecord]:
+    """What the claims on frozen networks read, as records of the study ``object_attention``: an arm a method, by class
+    draw.
+
+    Frozen maps hang on no draw, so a look gives all of them: the means over the test classes of each.
+
+    Args:
+        looks: by name; None: the committed ones.
+    """
+    looks, found = load() if looks is None else looks, []
+    for name, draws in FROZEN.items():
+        for arm, method in ARMS.items() if name in looks else ():
+            found += [_frozen(looks[name], arm, method, draw) for draw in range(draws)]
+    return found
+
+
+def _frozen(look: Look, arm: str, method: str, draw: int) -> RunRecord:
+    tested = split(look["data"], "half", draw).test
+    classes = labels(look)
+    chosen = np.isin(classes, tested)
+    test = {"degenerate_map_share": degenerate(values(look, method, "area"))}
+    if arm == "frozen-oam":
+        test["converged_share"] = converged(look)
+    if "in_object" in look["methods"][method]:
+        test["mass_in_object"] = values(look, method, "in_object")
+    coarse = {c.id: c.coarse_id for c in read_classes(load_manifest(look["data"]))}
+    point = {"step": 0, "test": {name: 100 * float(every[chosen].mean()) for name, every in test.items()}}
+    seconds = look["seconds"]
+    share = {"walk_time_share_of_forward": 100 * seconds["walk"] / seconds["forward"]} if seconds else {}
+    return {
+        **{"study": "object_attention", "arm": arm, "profile": "standard", "draw": draw, "seed": draw, "digest": ""},
+        **{key: look[key] for key in ("criteria", "weights")},
+        **{"config": {"data": {"name": look["data"], "draw": draw}}, "data": look["fingerprint"], "versions": {}},
+        **{"curve": [], "untouched": {}, "selected": {**point, "not_converged": False}, "last": point},
+        **{"queries": [[int(c), coarse[c], n] for c, n in look["classes"] if c in tested], "gallery": []},
+        "environment": share if arm == "frozen-oam" else {},
+    }
 
 
 def class_interval(values: ArrayLike, classes: ArrayLike) -> Interval:

@@ -1,13 +1,16 @@
 """Measures where attention looks, image by image, with frozen and with fine-tuned networks.
 
-What ``reproducible localise`` writes down; :mod:`reproducible.evaluation.localised` says in which form. Explained on
+:mod:`reproducible.studies.localising` says what is measured, :mod:`reproducible.evaluation.localised` in which form it
+is kept. Explained on
 page: object-attention.
 """
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +20,12 @@ from torch import Tensor, nn
 
 from reproducible import registry
 from reproducible.config import Component, DataConfig, RunConfig
+from reproducible.criteria import criteria_hash, load_claims
 from reproducible.data.splits import protocol, split
 from reproducible.data.store import Store, open_store
 from reproducible.data.transforms import crop_resize
 from reproducible.evaluation.localised import Look, pack
-from reproducible.evaluation.locating import LAYERS, graphs, locate
+from reproducible.evaluation.locating import LAYERS, METHODS, graphs, locate
 from reproducible.progress import progress
 from reproducible.records import run_folder
 from reproducible.training import checkpoint
@@ -67,9 +71,9 @@ def measure(view: View, device: str = "auto") -> Look:
     backbone = network(config, store, where, trained=view.trained is not None)
     indices = chosen(view, store)
     counted = np.unique(store.labels[indices], return_counts=True)
-    parts = defaultdict(list)
+    parts, seconds = defaultdict(list), {"forward": [], "walk": []}
     for start in progress(range(0, len(indices), _BATCH), desc=view.name):
-        for path, values in _flat(_look(backbone, store, indices[start : start + _BATCH], view.size, start)):
+        for path, values in _flat(_look(backbone, store, indices[start : start + _BATCH], view.size, start, seconds)):
             parts[path].append(values.cpu())
     measured: dict[str, Any] = {"truth": {}, "methods": {}, "graphs": {}}
     for path, values in parts.items():
@@ -86,6 +90,8 @@ def measure(view: View, device: str = "auto") -> Look:
         "images": view.images if not view.each else f"first {view.each} of each class",
         "fingerprint": store.fingerprint,
         "weights": weights_hash(config),
+        "criteria": criteria_hash(load_claims(), "object_attention"),
+        "seconds": {name: round(sum(spent), 3) for name, spent in seconds.items()} if where.type == "cpu" else {},
         "classes": [[int(c), int(n)] for c, n in zip(*counted, strict=True)],
     }
     return pack(about, measured)
@@ -116,12 +122,18 @@ def chosen(view: View, store: Store) -> np.ndarray:
 
 
 @torch.no_grad()
-def _look(backbone: nn.Module, store: Store, indices: np.ndarray, size: int, start: int) -> dict[str, Any]:
-    """The values of a batch; random boxes are named after the place of the batch."""
+def _look(
+    backbone: nn.Module, store: Store, indices: np.ndarray, size: int, start: int, seconds: dict[str, list[float]]
+) -> dict[str, Any]:
+    """The values of a batch; random boxes are named after the place of the batch. Adds to ``seconds``."""
     device = next(backbone.parameters()).device
     stored, side = torch.from_numpy(store.images[indices]).to(device), store.images.shape[1]
     whole = torch.tensor([[0.0, 0.0, side, side]]).expand(len(indices), 4)
-    maps = backbone(crop_resize(stored, whole, size), LAYERS)
+    images = crop_resize(stored, whole, size)
+    with _timed(seconds["forward"]):
+        maps = backbone(images, LAYERS)
+    with _timed(seconds["walk"]):
+        METHODS["object attention"](maps)
     truth, shares = None, {}
     if store.boxes is not None and store.masks is not None:
         boxes = torch.from_numpy(store.boxes[indices, 0]).to(device)
@@ -130,6 +142,14 @@ def _look(backbone: nn.Module, store: Store, indices: np.ndarray, size: int, sta
         shares = {"box": (boxes[:, 2:] - boxes[:, :2]).prod(dim=1) / side**2, "object": masks.float().mean(dim=(1, 2))}
     places = generator(0, "random boxes", start)
     return {"truth": shares, "methods": locate(maps, side, truth, places), "graphs": graphs(maps)}
+
+
+@contextmanager
+def _timed(spent: list[float]) -> Iterator[None]:
+    """Adds the processor time that passes within."""
+    start = time.process_time()
+    yield
+    spent.append(time.process_time() - start)
 
 
 def _flat(tree: Mapping[str, Any], above: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Tensor]]:
