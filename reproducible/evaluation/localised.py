@@ -1,4 +1,4 @@
-"""Localisation as data: what ``reproducible/studies/localising.py`` measured, one line a look, with the values of every image.
+"""Localisation as data: what ``studies/localising.py`` measured, one line a look, with the values of every image.
 
 A look is one network on one set of images at one size. Its keys:
 

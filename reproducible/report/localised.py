@@ -130,11 +130,13 @@ def convergence(variations: Mapping[str, np.ndarray], masses: Mapping[str, np.nd
     for (name, values), (colour, line) in looks:
         steps = np.arange(values.shape[1])
         for row in values:
-            left.plot(steps, np.maximum(row, 1e-8), line, color=colour, linewidth=0.7, alpha=0.7)
+            left.plot(steps, np.maximum(row, 1e-9), line, color=colour, linewidth=0.7, alpha=0.7)
         left.plot([], [], line, color=colour, label=name)
     left.axhline(0.01, color=GREY, linewidth=1, linestyle=":")
     left.axvline(10, color=GREY, linewidth=1, linestyle=":")
-    left.set(yscale="log", xlabel="T", ylabel="total variation to the stationary vector", title="photographs")
+    left.set(
+        yscale="log", ylim=(1e-7, 1), xlabel="T", ylabel="total variation to the stationary vector", title="photographs"
+    )
     left.legend(loc="upper right", fontsize=7)
     looks = zip(masses.items(), ((BLUE, "o-"), (ROSE, "D-"), (AMBER, "s-")), strict=False)
     for (name, values), (colour, line) in looks:
@@ -144,8 +146,8 @@ def convergence(variations: Mapping[str, np.ndarray], masses: Mapping[str, np.nd
         "area", (len(values) - 1, area), (2, 3), textcoords="offset points", color=GREY, ha="right", fontsize=7
     )
     right.axvline(10, color=GREY, linewidth=1, linestyle=":")
-    right.set(xlabel="T", ylabel="mass on the object", ylim=(0, 1), title="two tight clusters")
-    right.legend(loc="upper right", fontsize=7)
+    right.set(xlabel="T", ylabel="mass on the object", ylim=(0, 1.08), title="two tight clusters")
+    right.legend(loc="upper center", fontsize=7, ncols=len(masses))
     return figure
 
 

@@ -19,7 +19,7 @@ from reproducible.studies import glyph_baseline
 from reproducible.training.localise import View, measure
 
 DRAWS = 3  # of glyphs, with a fine-tuned network each
-PHOTOGRAPHS, GLYPHS = 10, 5  # of each class of groceries and of glyphs; of Caltech-101 all
+PHOTOGRAPHS, GLYPHS = 5, 5  # of each class of groceries and of glyphs; of Caltech-101 all
 
 
 def views() -> dict[str, View]:

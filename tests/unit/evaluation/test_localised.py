@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reproducible import records
+from reproducible.claims import verdict_table
 from reproducible.data.manifest import load_manifest
+from reproducible.data.splits import split
 from reproducible.evaluation import localised
 from reproducible.resources import UserError
 from reproducible.studies.localising import views
@@ -19,7 +22,7 @@ each_look = pytest.mark.parametrize("look", COMMITTED.values(), ids=COMMITTED)
 
 def made(**changes: object) -> localised.Look:
     """A look of six images of two classes."""
-    about = {key: key for key in localised.KEYS[:7]} | {"classes": [[3, 4], [8, 2]]}
+    about = {key: key for key in localised.KEYS[:10]} | {"classes": [[3, 4], [8, 2]]}
     method = {"iou": np.array([0.1, 0.2, 0.3, 0.4, 0.5, 1.0]), "hit": np.array([0, 1, 1, 1, 1, 1])}
     graphs = {
         "4e": {"variation": np.array([0, 0.005, 0.02, 0, 0, 0]), "eigenvalue": np.full(6, -0.25)},
@@ -68,6 +71,52 @@ def test_damage_and_wrong_names_are_named(tmp_path: Path) -> None:
         localised.values(made(), "walks", "iou")
     with pytest.raises(UserError, match=r"walk: no 'hits'\. Did you mean 'hit'\?"):
         localised.values(made(), "walk", "hits")
+
+
+def test_degenerate_boxes() -> None:
+    assert localised.degenerate([0.05, 0.1, 0.5, 0.9, 0.95]).tolist() == [True, False, False, False, True]
+
+
+def test_frozen_records_hold_the_means_over_the_test_classes_of_each_draw() -> None:
+    """The mass of a class is its id: a loop over the classes of the split says what the records must hold."""
+    classes = [[c, 2] for c in range(400)]
+    mass = np.repeat(np.arange(400) / 400, 2)
+    flat, variation = np.zeros(800), np.where(mass < 0.5, 0.02, 0.0)
+    methods = {name: {"area": flat + 0.5, "in_object": flat} for name in localised.ARMS.values()}
+    methods["object attention"] = {"area": flat + 0.95, "in_object": mass}
+    graphs = {layer: {"variation": variation, "eigenvalue": flat} for layer in ("4e", "5b")}
+    about = {key: key for key in localised.KEYS[:8]} | {"data": "glyphs", "seconds": {"forward": 8.0, "walk": 0.2}}
+    look = localised.pack({**about, "classes": classes}, {"truth": {}, "methods": methods, "graphs": graphs})
+    found = localised.frozen_records({"glyphs": look})
+    assert len(found) == 10 * len(localised.ARMS)
+    for record in found:
+        records.check(record, "made up")
+        tested = split("glyphs", "half", record["draw"]).test
+        test = record["selected"]["test"]
+        if record["arm"] == "frozen-oam":
+            assert test["mass_in_object"] == pytest.approx(100 * np.mean(tested) / 400, abs=0.3)
+            assert test["converged_share"] == pytest.approx(100 * np.mean([c >= 200 for c in tested]))
+            assert test["degenerate_map_share"] == 100
+            assert record["environment"] == {"walk_time_share_of_forward": 2.5}
+        else:
+            assert test == {"degenerate_map_share": 0, "mass_in_object": 0}
+        assert [c for c, *_ in record["queries"]] == sorted(tested)
+
+
+def test_claims_read_what_was_measured_on_frozen_networks() -> None:
+    """D11 asks for converged maps, D09 for more mass than a centre prior collects."""
+    table = verdict_table("DeML", detail=True)
+    table = table[table["study"] == "object_attention"].set_index(["claim", "criterion"])
+    if "glyphs" in COMMITTED:
+        draws = [split("glyphs", "half", draw).test for draw in range(10)]
+        classes = localised.labels(COMMITTED["glyphs"])
+        ours, prior = (
+            localised.values(COMMITTED["glyphs"], name, "in_object") for name in ("object attention", "centre prior")
+        )
+        gap = np.mean([100 * (ours - prior)[np.isin(classes, tested)].mean() for tested in draws])
+        assert table.loc[("D09", 0), "mean"] == pytest.approx(gap)
+        assert table.loc[("D09", 0), "n"] == 10
+    assert not table["criteria_changed"].any()
 
 
 def test_interval_resamples_whole_classes() -> None:
