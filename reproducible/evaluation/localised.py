@@ -157,22 +157,22 @@ def frozen_records(looks: Mapping[str, Look] | None = None) -> list[RunRecord]:
         looks: by name; None: the committed ones.
     """
     looks, found = load() if looks is None else looks, []
-    for name, draws in FROZEN.items():
-        for arm, method in ARMS.items() if name in looks else ():
-            found += [_frozen(looks[name], arm, method, draw) for draw in range(draws)]
+    for look, draws in ((looks[name], draws) for name, draws in FROZEN.items() if name in looks):
+        coarse = {c.id: c.coarse_id for c in read_classes(load_manifest(look["data"]))}
+        for draw in range(draws):
+            tested = split(look["data"], "half", draw).test
+            queries = [[c, coarse[c], n] for c, n in look["classes"] if c in tested]
+            found += [_frozen(look, arm, draw, queries) for arm in ARMS]
     return found
 
 
-def _frozen(look: Look, arm: str, method: str, draw: int) -> RunRecord:
-    tested = split(look["data"], "half", draw).test
-    classes = labels(look)
-    chosen = np.isin(classes, tested)
+def _frozen(look: Look, arm: str, draw: int, queries: list[list[int]]) -> RunRecord:
+    method, chosen = ARMS[arm], np.isin(labels(look), [c for c, *_ in queries])
     test = {"degenerate_map_share": degenerate(values(look, method, "area"))}
     if arm == "frozen-oam":
         test["converged_share"] = converged(look)
     if "in_object" in look["methods"][method]:
         test["mass_in_object"] = values(look, method, "in_object")
-    coarse = {c.id: c.coarse_id for c in read_classes(load_manifest(look["data"]))}
     point = {"step": 0, "test": {name: 100 * float(every[chosen].mean()) for name, every in test.items()}}
     seconds = look["seconds"]
     share = {"walk_time_share_of_forward": 100 * seconds["walk"] / seconds["forward"]} if seconds else {}
@@ -181,7 +181,7 @@ def _frozen(look: Look, arm: str, method: str, draw: int) -> RunRecord:
         **{key: look[key] for key in ("criteria", "weights")},
         **{"config": {"data": {"name": look["data"], "draw": draw}}, "data": look["fingerprint"], "versions": {}},
         **{"curve": [], "untouched": {}, "selected": {**point, "not_converged": False}, "last": point},
-        **{"queries": [[int(c), coarse[c], n] for c, n in look["classes"] if c in tested], "gallery": []},
+        **{"queries": queries, "gallery": []},
         "environment": share if arm == "frozen-oam" else {},
     }
 

@@ -20,7 +20,7 @@ QUANTITIES = {
     "iou": "box IoU",
     "in_box": "mass inside the box",
     "in_object": "mass on the object",
-    "scaled_in_object": "the same, scaled",
+    "scaled_in_object": "on the object, scaled",
     "hit": "pointing game",
     "area": "area of the box",
 }

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from reproducible.config import EvaluationConfig, RunConfig
 from reproducible.evaluation import localised
 from reproducible.records import write_text
 from reproducible.resources import UserError, manifests, nearest_name
@@ -31,11 +33,16 @@ def views() -> dict[str, View]:
         *(
             View(f"glyphs-tuned-{draw}-{images}", "glyphs", "compact_googlenet", 56, images, GLYPHS, run)
             for draw in range(DRAWS)
-            for run in (glyph_baseline.STUDY.config("u512", draw),)
+            for run in (_selected(glyph_baseline.STUDY.config("u512", draw)),)
             for images in ("seen", "unseen")
         ),
     ]
     return {view.name: view for view in found}
+
+
+def _selected(run: RunConfig) -> RunConfig:
+    """The same training to the same selected checkpoint, without a look at the seen and the test classes on the way."""
+    return replace(run, evaluation=EvaluationConfig(every=run.evaluation.every, test=False))
 
 
 def localise(names: tuple[str, ...] = (), device: str = "auto", path: Path | None = None) -> Iterator[localised.Look]:
