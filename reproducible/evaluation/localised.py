@@ -189,7 +189,7 @@ def _frozen(look: Look, arm: str, draw: int, queries: list[list[int]]) -> RunRec
 def class_interval(values: ArrayLike, classes: ArrayLike) -> Interval:
     """95 % bootstrap interval of the mean over images, resampling classes; in the unit of the values."""
     sample = np.asarray(values, float)
-    return two_way_bootstrap([sample], [np.zeros(len(sample))], [classes])
+    return two_way_bootstrap([sample], [np.zeros(len(sample))], [classes], n_boot=2_000)
 
 
 def _leaves(tree: Mapping[str, Any], change: Callable[[str, Any], Any]) -> dict[str, Any]:
