@@ -182,7 +182,7 @@ def _frozen(look: Look, arm: str, draw: int, queries: list[list[int]]) -> RunRec
         **{"config": {"data": {"name": look["data"], "draw": draw}}, "data": look["fingerprint"], "versions": {}},
         **{"curve": [], "untouched": {}, "selected": {**point, "not_converged": False}, "last": point},
         **{"queries": queries, "gallery": []},
-        "environment": share if arm == "frozen-oam" else {},
+        "environment": share if arm == "frozen-oam" and draw == 0 else {},  # measured once, not once a draw
     }
 
 
