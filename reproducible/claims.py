@@ -197,9 +197,14 @@ def headline(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def committed(claims: ClaimSet) -> dict[str, list[RunRecord]]:
-    """The committed records of every study that a criterion reads."""
+    """The committed records of every study that a criterion reads, and what was measured on frozen networks."""
+    from reproducible.evaluation.localised import frozen_records
+
     studies = {criterion["study"] for claim in claims.claims for criterion in claim.criteria if "study" in criterion}
-    return {study: load(study) for study in sorted(studies)}
+    found = {study: load(study) for study in sorted(studies)}
+    for record in frozen_records():
+        found[record["study"]].append(record)
+    return found
 
 
 def combine(words: Sequence[str]) -> str:

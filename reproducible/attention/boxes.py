@@ -11,7 +11,7 @@ version to version and from machine to machine, by one level. Maps of several la
 An outer contour is found from runs, the stretches of equal pixels in each row: regions (8-connected) and the
 background between them (4-connected) are joined runs, everything that a region encloses belongs to it, and its area is
 OpenCV's: that of the polygon through the centres of the border pixels, not a count of pixels. How many runs there are,
-and when they are joined, is read back from the device. Explained on page: notation.
+and when they are joined, is read back from the device. Explained on page: object-attention.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ map :math:`M`. Four forms of the walk are here, because the document's prose, it
 - ``degree``: where ``columns`` converges to, :math:`M_a = \sum_b W_{ab} / \sum_{ab} W_{ab}`. At T = 10 it need not be
   there: two tight clusters make the graph nearly bipartite, which :func:`smallest_eigenvalue` shows.
 
-No gradient is meant to pass (the released code has none); callers detach. Explained on page: notation.
+No gradient is meant to pass (the released code has none); callers detach. Explained on page: object-attention.
 """
 
 from __future__ import annotations

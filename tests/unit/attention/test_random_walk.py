@@ -61,7 +61,7 @@ def test_equal_features_are_exactly_at_distance_zero() -> None:
 
 @pytest.mark.parametrize("steps", [1, 2, 10, 11])
 @pytest.mark.parametrize(("channels", "side"), [(480, 7), (832, 14), (1024, 7)])
-def test_printed_form_stays_uniform(channels: int, side: int, steps: int) -> None:
+def test_literal_walk_leaves_the_uniform_map_unchanged(channels: int, side: int, steps: int) -> None:
     """Eq. 3 as printed: in fp32 rounding spreads the map by 1e-7 to 2e-6, which the tolerance takes for constant."""
     mass = object_map(draw(4, channels, side, side), form="rows", steps=steps)
     spread = (mass.amax((1, 2)) - mass.amin((1, 2))) * side**2
@@ -88,7 +88,7 @@ def test_mass_is_conserved_and_not_negative() -> None:
         torch.testing.assert_close(mass.sum((1, 2)), torch.ones(3))
 
 
-def test_degree_is_where_the_walk_ends() -> None:
+def test_stationary_map_is_degree_centrality() -> None:
     features = draw(3, 20, 5, 5, dtype=torch.float64)
     torch.testing.assert_close(object_map(features, steps=500), object_map(features, form="degree"))
     points = features[0].flatten(1).T
@@ -103,7 +103,7 @@ def test_smallest_eigenvalue_is_that_of_the_transition_matrix() -> None:
     assert smallest_eigenvalue(edges).tolist() == pytest.approx(wanted, abs=1e-10)
 
 
-def test_two_tight_clusters_swing() -> None:
+def test_two_tight_clusters_do_not_converge_in_ten_steps() -> None:
     """A nearly bipartite graph: at T = 10 the map is nearly uniform again, at T = 11 it is the opposite extreme."""
     features = 0.001 * draw(1, 8, 5, 5, dtype=torch.float64)
     features[..., 1:3, 1:3] += 1  # an object of 4 cells before a background of 21

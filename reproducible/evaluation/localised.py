@@ -1,0 +1,199 @@
+"""Localisation as data: what ``studies/localising.py`` measured, one line a look, with the values of every image.
+
+A look is one network on one set of images at one size. Its keys:
+
+``look, data, network, size, images``
+    its name; data set, network (and how it was trained), side of the input, which images.
+``fingerprint, weights, criteria``
+    of the data and of the file that the network starts from; hash of the criteria that stood when it was measured.
+``seconds``
+    processor time of the forward passes (``forward``) and of the walks on their maps (``walk``), on a CPU.
+``classes``
+    class and count of each run of equal labels, in the order of the values.
+``truth``
+    share of the image that the object's ``box`` and the ``object`` itself take; empty where no boxes are known.
+``methods``
+    by name of the method (``evaluation/locating.py``) and of the quantity, the values of all images, packed.
+``graphs``
+    by layer: ``variation`` and ``eigenvalue``, packed.
+``means``
+    of everything that is packed, in per cent (eigenvalues as they are); a test computes them again.
+
+Values are whole steps of 1/200 (graphs: 1/10,000), compressed. Explained on page: object-attention.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reproducible.data.manifest import load_manifest, read_classes
+from reproducible.data.splits import split
+from reproducible.evaluation.statistics import Interval, two_way_bootstrap
+from reproducible.resources import UserError, check_keys, manifests, nearest_name
+from reproducible.types import RunRecord
+
+FILE = "localisation.jsonl"
+KEYS = (
+    *("look", "data", "network", "size", "images", "fingerprint", "weights", "criteria", "seconds", "classes"),
+    *("truth", "methods", "graphs", "means"),
+)
+DEGENERATE = (0.1, 0.9)
+FROZEN = {"glyphs": 10, "groceries-160": 5}  # looks that claims read, and their class draws
+ARMS = {"frozen-oam": "object attention", "frozen-centre": "centre prior", "frozen-feature-norm": "feature norm"}
+STEPS = {"truth": 200, "methods": 200, "graphs": 10_000}
+Look = dict[str, Any]
+
+
+def encode(values: ArrayLike, steps: int) -> str:
+    """Pack values from -1 to 1 in whole steps."""
+    whole = np.rint(np.asarray(values, float) * steps).astype("<i2")
+    planes = whole.view(np.uint8).reshape(-1, 2).T.tobytes()  # low bytes side by side compress better
+    return base64.b85encode(zlib.compress(planes, 9)).decode()
+
+
+def decode(packed: str, steps: int) -> NDArray[np.float64]:
+    """The values of :func:`encode`, to the step."""
+    planes = np.frombuffer(zlib.decompress(base64.b85decode(packed)), np.uint8).reshape(2, -1)
+    return planes.T.copy().view("<i2").ravel() / steps
+
+
+def load(path: Path | None = None) -> dict[str, Look]:
+    """The committed looks by name; empty where there is no file.
+
+    Raises:
+        UserError: for a damaged line (file and line number) or a look without a known key.
+    """
+    path = path or manifests() / FILE
+    found: dict[str, Look] = {}
+    for number, line in enumerate(path.read_text().splitlines() if path.is_file() else (), start=1):
+        try:
+            look = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}, line {number}: not a look ({error}).") from error
+        check_keys(look, KEYS, KEYS, f"{path}, line {number}")
+        found[look["look"]] = look
+    return found
+
+
+def lines(looks: Iterable[Look]) -> str:
+    """The text of the file, in the order of the names."""
+    ordered = sorted(looks, key=lambda look: look["look"])
+    return "".join(json.dumps(look, separators=(",", ":")) + "\n" for look in ordered)
+
+
+def pack(about: Mapping[str, Any], measured: Mapping[str, Any]) -> Look:
+    """A look from what it is and the values of its images: ``truth``, ``methods`` and ``graphs``, with arrays at the
+    leaves."""
+    look = {**about}
+    for part, steps in STEPS.items():
+        look[part] = _leaves(measured[part], lambda _, array, steps=steps: encode(array, steps))
+    return {**look, "means": means(look)}
+
+
+def means(look: Look) -> dict[str, Any]:
+    """The mean over images of everything that a look packs, in per cent; eigenvalues as they are."""
+
+    def mean(name: str, packed: str, steps: int) -> float:
+        value = float(decode(packed, steps).mean())
+        return round(value, 4) if name == "eigenvalue" else round(100 * value, 2)
+
+    return {
+        part: _leaves(look[part], lambda name, packed, steps=steps: mean(name, packed, steps))
+        for part, steps in STEPS.items()
+    }
+
+
+def labels(look: Look) -> NDArray[np.int64]:
+    """Class of each image."""
+    ids, counts = np.array(look["classes"], np.int64).T
+    return np.repeat(ids, counts)
+
+
+def values(look: Look, method: str, quantity: str) -> NDArray[np.float64]:
+    """What a method found on each image: iou, area, in_box ..., as fractions of one.
+
+    Raises:
+        UserError: if the look has no such method or quantity.
+    """
+    known = look["methods"]
+    if method not in known:
+        raise UserError(f"look {look['look']!r} has no method {method!r}.{nearest_name(method, known)}")
+    if quantity not in known[method]:
+        raise UserError(f"look {look['look']!r}, {method}: no {quantity!r}.{nearest_name(quantity, known[method])}")
+    return decode(known[method][quantity], STEPS["methods"])
+
+
+def graph(look: Look, layer: str, quantity: str) -> NDArray[np.float64]:
+    """``variation`` or ``eigenvalue`` of each image's graph."""
+    return decode(look["graphs"][layer][quantity], STEPS["graphs"])
+
+
+def converged(look: Look, layers: Sequence[str] = ("4e", "5b"), below: float = 0.01) -> NDArray[np.bool_]:
+    """Which images' maps are, on all these layers, this near to their stationary vectors at T = 10 (claim D11)."""
+    return np.all([graph(look, layer, "variation") < below for layer in layers], axis=0)
+
+
+def degenerate(area: ArrayLike) -> NDArray[np.bool_]:
+    """Which boxes are no choice, by their share of the image: above nine tenths or below one tenth (claim R05)."""
+    low, high = DEGENERATE
+    return (np.asarray(area) < low) | (np.asarray(area) > high)
+
+
+def frozen_records(looks: Mapping[str, Look] | None = None) -> list[RunRecord]:
+    """What the claims on frozen networks read, as records of the study ``object_attention``: an arm a method, by class
+    draw.
+
+    Frozen maps hang on no draw, so a look gives all of them: the means over the test classes of each.
+
+    Args:
+        looks: by name; None: the committed ones.
+    """
+    looks, found = load() if looks is None else looks, []
+    for look, draws in ((looks[name], draws) for name, draws in FROZEN.items() if name in looks):
+        coarse = {c.id: c.coarse_id for c in read_classes(load_manifest(look["data"]))}
+        for draw in range(draws):
+            tested = split(look["data"], "half", draw).test
+            queries = [[c, coarse[c], n] for c, n in look["classes"] if c in tested]
+            found += [_frozen(look, arm, draw, queries) for arm in ARMS]
+    return found
+
+
+def _frozen(look: Look, arm: str, draw: int, queries: list[list[int]]) -> RunRecord:
+    method, chosen = ARMS[arm], np.isin(labels(look), [c for c, *_ in queries])
+    test = {"degenerate_map_share": degenerate(values(look, method, "area"))}
+    if arm == "frozen-oam":
+        test["converged_share"] = converged(look)
+    if "in_object" in look["methods"][method]:
+        test["mass_in_object"] = values(look, method, "in_object")
+    point = {"step": 0, "test": {name: 100 * float(every[chosen].mean()) for name, every in test.items()}}
+    seconds = look["seconds"]
+    share = {"walk_time_share_of_forward": 100 * seconds["walk"] / seconds["forward"]} if seconds else {}
+    return {
+        **{"study": "object_attention", "arm": arm, "profile": "standard", "draw": draw, "seed": draw, "digest": ""},
+        **{key: look[key] for key in ("criteria", "weights")},
+        **{"config": {"data": {"name": look["data"], "draw": draw}}, "data": look["fingerprint"], "versions": {}},
+        **{"curve": [], "untouched": {}, "selected": {**point, "not_converged": False}, "last": point},
+        **{"queries": queries, "gallery": []},
+        "environment": share if arm == "frozen-oam" and draw == 0 else {},  # measured once, not once a draw
+    }
+
+
+def class_interval(values: ArrayLike, classes: ArrayLike) -> Interval:
+    """95 % bootstrap interval of the mean over images, resampling classes; in the unit of the values."""
+    sample = np.asarray(values, float)
+    return two_way_bootstrap([sample], [np.zeros(len(sample))], [classes], n_boot=2_000)
+
+
+def _leaves(tree: Mapping[str, Any], change: Callable[[str, Any], Any]) -> dict[str, Any]:
+    """A tree of the same form, every leaf changed by its name and value."""
+    return {
+        name: _leaves(leaf, change) if isinstance(leaf, Mapping) else change(name, leaf) for name, leaf in tree.items()
+    }

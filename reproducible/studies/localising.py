@@ -1,0 +1,82 @@
+"""Where attention looks: which networks and images are measured, and the file that keeps it (page: object-attention).
+
+    python -m reproducible.studies.localising [VIEW ...]     all views without a name; rewrites what it measures
+
+Photographs take minutes of a core, glyphs a minute; the compact network is trained first on three class draws of
+glyphs, as arm u512 of the study ``glyph_baseline``, which takes a minute each.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from reproducible.config import EvaluationConfig, RunConfig
+from reproducible.evaluation import localised
+from reproducible.records import write_text
+from reproducible.resources import UserError, manifests, nearest_name
+from reproducible.studies import glyph_baseline
+from reproducible.training.localise import View, measure
+
+DRAWS = 3  # of glyphs, with a fine-tuned network each
+PHOTOGRAPHS, GLYPHS = 5, 5  # of each class of groceries and of glyphs; of Caltech-101 all
+
+
+def views() -> dict[str, View]:
+    """All views by name: photographs with boxes, photographs without, glyphs, glyphs with fine-tuned networks."""
+    found = [
+        *(View(f"caltech-{size}", "caltech101_boxes24", "bvlc_googlenet", size) for size in (160, 224)),
+        View("groceries-160", "groceries", "bvlc_googlenet", 160, each=PHOTOGRAPHS),
+        View("glyphs", "glyphs", "compact_googlenet", 56, each=GLYPHS),
+        *(
+            View(f"glyphs-tuned-{draw}-{images}", "glyphs", "compact_googlenet", 56, images, GLYPHS, run)
+            for draw in range(DRAWS)
+            for run in (_selected(glyph_baseline.STUDY.config("u512", draw)),)
+            for images in ("seen", "unseen")
+        ),
+    ]
+    return {view.name: view for view in found}
+
+
+def _selected(run: RunConfig) -> RunConfig:
+    """The same training to the same selected checkpoint, without a look at the seen and the test classes on the way."""
+    return replace(run, evaluation=EvaluationConfig(every=run.evaluation.every, test=False))
+
+
+def localise(names: tuple[str, ...] = (), device: str = "auto", path: Path | None = None) -> Iterator[localised.Look]:
+    """Measure views anew and write each down as soon as it is there.
+
+    Args:
+        names: which; none: all.
+        device: ``auto``, ``cpu``, ``cuda``, ...
+        path: of the file; None: ``data_manifests/localisation.jsonl``.
+
+    Raises:
+        UserError: for an unknown name, with the nearest one; if a data set is not there.
+    """
+    known, path = views(), path or manifests() / localised.FILE
+    for name in names:
+        if name not in known:
+            raise UserError(f"There is no view {name!r}.{nearest_name(name, known)}")
+    for name in names or tuple(known):
+        look = measure(known[name], device)
+        write_text(path, localised.lines({**localised.load(path), name: look}.values()))
+        yield look
+
+
+def main(names: list[str]) -> int:
+    """The command: measure, say where the object was found."""
+    try:
+        for look in localise(tuple(names)):
+            found = look["means"]["methods"]["object attention"]
+            print(f"{look['look']:24}", "  ".join(f"{name} {value:.1f}" for name, value in found.items()), flush=True)
+    except UserError as error:
+        print(f"localising: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,161 @@
+"""Measures where attention looks, image by image, with frozen and with fine-tuned networks.
+
+:mod:`reproducible.studies.localising` says what is measured, :mod:`reproducible.evaluation.localised` in which form it
+is kept. Explained on
+page: object-attention.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from reproducible import registry
+from reproducible.config import Component, DataConfig, RunConfig
+from reproducible.criteria import criteria_hash, load_claims
+from reproducible.data.splits import protocol, split
+from reproducible.data.store import Store, open_store
+from reproducible.data.transforms import crop_resize
+from reproducible.evaluation.localised import Look, pack
+from reproducible.evaluation.locating import LAYERS, METHODS, graphs, locate
+from reproducible.progress import progress
+from reproducible.records import run_folder
+from reproducible.training import checkpoint
+from reproducible.training.devices import choose_device
+from reproducible.training.loop import Training
+from reproducible.training.runner import run_digest, weights_hash
+from reproducible.training.seeding import generator
+
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class View:
+    """One network on one set of images.
+
+    Attributes:
+        name: of the look.
+        data: data set.
+        backbone: registered name.
+        size: side of the input in pixels; the whole image, no central window.
+        images: ``all``, or the ``seen`` or ``unseen`` classes of the draw that it was trained on.
+        each: only the first so many images of each class; 0: all.
+        trained: the run whose selected checkpoint is looked at; None: the pretrained network.
+    """
+
+    name: str
+    data: str
+    backbone: str
+    size: int
+    images: str = "all"
+    each: int = 0
+    trained: RunConfig | None = None
+
+
+def measure(view: View, device: str = "auto") -> Look:
+    """Look at every image of a view with every method; trains the network first where that has to be.
+
+    Raises:
+        UserError: if the data set is not there, or the training fails.
+    """
+    store, where = open_store(view.data), choose_device(device)
+    config = view.trained or RunConfig(data=DataConfig(name=view.data), backbone=Component(view.backbone))
+    backbone = network(config, store, where, trained=view.trained is not None)
+    indices = chosen(view, store)
+    counted = np.unique(store.labels[indices], return_counts=True)
+    parts, seconds = defaultdict(list), {"forward": [], "walk": []}
+    for start in progress(range(0, len(indices), _BATCH), desc=view.name):
+        for path, values in _flat(_look(backbone, store, indices[start : start + _BATCH], view.size, start, seconds)):
+            parts[path].append(values.cpu())
+    measured: dict[str, Any] = {"truth": {}, "methods": {}, "graphs": {}}
+    for path, values in parts.items():
+        *above, name = path
+        node = measured
+        for key in above:
+            node = node.setdefault(key, {})
+        node[name] = torch.cat(values).numpy()
+    about = {
+        "look": view.name,
+        "data": view.data,
+        "network": view.backbone if view.trained is None else f"{view.backbone}, {view.trained.label}",
+        "size": view.size,
+        "images": view.images if not view.each else f"first {view.each} of each class",
+        "fingerprint": store.fingerprint,
+        "weights": weights_hash(config),
+        "criteria": criteria_hash(load_claims(), "object_attention"),
+        "seconds": {name: round(sum(spent), 3) for name, spent in seconds.items()} if where.type == "cpu" else {},
+        "classes": [[int(c), int(n)] for c, n in zip(*counted, strict=True)],
+    }
+    return pack(about, measured)
+
+
+def network(config: RunConfig, store: Store, device: torch.device, trained: bool) -> nn.Module:
+    """The trunk of a run: pretrained, or at its selected checkpoint. A run that was stopped goes on."""
+    if not trained:
+        trunk = registry.build("backbone", config.backbone.name, **config.backbone.options)
+        return trunk.to(device, memory_format=torch.channels_last).eval()
+    folder = run_folder(run_digest(config, store))
+    with checkpoint.lock(folder):
+        training = Training(config, store, folder, device)
+        step = training.run()["selected"]["step"]
+        training.model.load_state_dict(checkpoint.load(training.weights_file(step), device))
+    return training.model.backbone.eval()
+
+
+def chosen(view: View, store: Store) -> np.ndarray:
+    """Indices of the images of a view, class by class."""
+    classes: tuple[int, ...] = tuple(range(len(store.class_names)))
+    if view.trained is not None:
+        drawn = split(store, view.trained.data.split, view.trained.data.draw)
+        classes = {"seen": drawn.train, "unseen": drawn.test}[view.images]
+    indices = np.unique(np.concatenate(protocol(store, classes)))
+    of_class = [indices[store.labels[indices] == c][: view.each or None] for c in sorted(classes)]
+    return np.concatenate(of_class)
+
+
+@torch.no_grad()
+def _look(
+    backbone: nn.Module, store: Store, indices: np.ndarray, size: int, start: int, seconds: dict[str, list[float]]
+) -> dict[str, Any]:
+    """The values of a batch; random boxes are named after the place of the batch. Adds to ``seconds``."""
+    device = next(backbone.parameters()).device
+    stored, side = torch.from_numpy(store.images[indices]).to(device), store.images.shape[1]
+    whole = torch.tensor([[0.0, 0.0, side, side]]).expand(len(indices), 4)
+    images = crop_resize(stored, whole, size)
+    with _timed(seconds["forward"]):
+        maps = backbone(images, LAYERS)
+    with _timed(seconds["walk"]):
+        METHODS["object attention"](maps)
+    truth, shares = None, {}
+    if store.boxes is not None and store.masks is not None:
+        boxes = torch.from_numpy(store.boxes[indices, 0]).to(device)
+        masks = torch.from_numpy(store.masks[indices]).to(device) > 0
+        truth = boxes, masks
+        shares = {"box": (boxes[:, 2:] - boxes[:, :2]).prod(dim=1) / side**2, "object": masks.float().mean(dim=(1, 2))}
+    places = generator(0, "random boxes", start)
+    return {"truth": shares, "methods": locate(maps, side, truth, places), "graphs": graphs(maps)}
+
+
+@contextmanager
+def _timed(spent: list[float]) -> Iterator[None]:
+    """Adds the processor time that passes within."""
+    start = time.process_time()
+    yield
+    spent.append(time.process_time() - start)
+
+
+def _flat(tree: Mapping[str, Any], above: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Tensor]]:
+    """The leaves of a tree with their paths."""
+    found = []
+    for name, leaf in tree.items():
+        path = (*above, name)
+        found += _flat(leaf, path) if isinstance(leaf, Mapping) else [(path, leaf)]
+    return found
