@@ -109,7 +109,13 @@ class Training:
             UserError: if a loss or a weight is not finite; names step and arm, and keeps the last good checkpoint.
         """
         with arithmetic(self.config.deterministic):
-            return self._train()
+            return self._train() if self.config.steps else self._measure()
+
+    def _measure(self) -> dict[str, Any]:
+        """A run of no steps: look at the network as it is."""
+        started = time.monotonic()
+        self.look([])
+        return {**self.finish(), "seconds": time.monotonic() - started}
 
     def _train(self) -> dict[str, Any]:
         since = self.resume()  # losses since the last evaluation
@@ -136,8 +142,6 @@ class Training:
                 now = time.monotonic()
                 self.seconds, saved, started = self.seconds + now - started, now, now
                 self.save(since)
-        if not self.config.steps:
-            self.look(since)
         return self.finish()
 
     def check(self, waiting: list[dict[str, Tensor]]) -> list[dict[str, float]]:

@@ -71,6 +71,7 @@ def test_every_protocol_and_feature_is_measured(
 def test_run_of_no_steps_is_the_network_as_it_is(record: dict[str, Any], noise: Store) -> None:
     assert (record["untouched"], [point["step"] for point in record["curve"]]) == ({}, [0])
     assert (record["selected"]["step"], record["selected"]["not_converged"]) == (0, False)
+    assert record["environment"]["seconds"] > 0
     primary = record["selected"]["further"]["test_to_trainval"]
     assert primary["features"]["embedding"]["test"] == record["selected"]["test"]
     assert (primary["queries"], primary["gallery"]) == (record["queries"], record["gallery"])
