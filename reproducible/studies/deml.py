@@ -234,23 +234,24 @@ LEDGER: Declared = {
         },
     ),
 }
-MINUTES = {
-    **{(1, 1): 9.0, (2, 1): 20.0, (3, 1): 30.0, (1, 2): 12.0, (1, 4): 18.0, (1, 8): 30.0, (1, 16): 60.0},
-    **{(2, 2): 26.0, (2, 4): 38.0, (3, 3): 60.0},
+Cost = str | tuple[int, int]
+MINUTES: Mapping[Cost, float] = {
+    **{(0, 1): 9, (1, 1): 9, (2, 1): 22, (3, 1): 36, (1, 2): 12, (1, 4): 17, (1, 8): 35, (2, 2): 28, (2, 4): 41},
+    **{(3, 3): 54, "u512": 12, "u512-lact-printed": 12, "u512-160": 18, "heads-4": 9, "abe-8": 38},
+    **{"full-image-2": 18, "centre-zoom-2": 18, "random-zoom-2": 18, "full-image-3": 27, "centre-zoom-3": 27},
 }
-"""Measured cost of a run by (I, J)."""
-OTHER_MINUTES = {"heads-4": 9.0}
-"""Of arms that cost something else."""
+"""Cost of a run by (I, J), (0, 1) for U_d, or by name: a step's, measured beside one of U512, times U512's minutes; of
+cells in between, interpolated."""
 
 
 def arms(
-    declared: Declared, minutes: Mapping[object, float], smoke: tuple[str, ...], tier: str = "A", draws: int = 5
+    declared: Declared, minutes: Mapping[Cost, float], smoke: tuple[str, ...], tier: str = "A", draws: int = 5
 ) -> tuple[Arm, ...]:
     """Arms of these names, titles and parameters, at the rate, gamma and weight of L_act of the baseline.
 
     Args:
         declared: name, title and parameters of each.
-        minutes: cost of a run by name or by (I, J); (0, 1) for U_d.
+        minutes: cost of a run, as in :data:`MINUTES`.
         smoke: names of those that profile smoke runs.
         tier, draws: of all of them.
     """
@@ -275,9 +276,7 @@ def decayed(minutes: float, draws: int) -> Arm:
     return Arm("u512-lact-tuned", "U512 + L_act, tuned", params, LACT, draws=draws, minutes=minutes, smoke=False)
 
 
-_COSTS = {**MINUTES, **OTHER_MINUTES, (0, 1): 9.0, "u512": 12.0, "u512-lact-printed": 12.0}
-
-_SMOKE = ("deml-2-1", "deml-1-4", "heads-4", "abe-8", "deml-2-4-mean-maps", "deml-3-3-released")
+_SMOKE = ("deml-2-1", "deml-1-4")
 
 STUDY = Study(
     name="deml",
@@ -285,10 +284,10 @@ STUDY = Study(
     build=build,
     defaults=DEFAULTS,
     arms=(
-        *arms({**BY_SCALE, **BY_BRANCH, **ONE, **UNIFIED_ARMS}, _COSTS, _SMOKE),
+        *arms({**BY_SCALE, **BY_BRANCH, **ONE, **UNIFIED_ARMS}, MINUTES, _SMOKE),
         decayed(12.0, 5),
-        *arms({**DECISIVE, **SETTINGS}, _COSTS, _SMOKE),
-        *arms({**CELLS, **CONTROLS, **WIDER, **BRANCHES, **LEDGER}, _COSTS, _SMOKE, tier="B"),
+        *arms({**DECISIVE, **SETTINGS}, MINUTES, _SMOKE),
+        *arms({**CELLS, **CONTROLS, **WIDER, **BRANCHES, **LEDGER}, MINUTES, _SMOKE, tier="B"),
     ),
     tunings=(),
     tuned_by=baseline.STUDY,

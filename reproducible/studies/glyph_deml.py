@@ -7,6 +7,7 @@ looks at the same windows at 64 pixels, the side of the stored images.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from reproducible.config import Component, DataConfig, OptimiserConfig, RunConfig
@@ -56,13 +57,12 @@ ONLY_HERE: deml.Declared = {
     ),
 }
 """Arms of claims that are decided on glyphs alone."""
-MINUTES = {
-    **{(0, 1): 1.1, (1, 1): 1.3, (2, 1): 3.0, (3, 1): 4.5, (1, 2): 2.0, (1, 4): 2.6, (1, 8): 4.5, (1, 16): 8.0},
-    **{(2, 2): 4.0, (2, 4): 5.5, (3, 3): 8.0},
+MINUTES: Mapping[deml.Cost, float] = {
+    **{(0, 1): 1.1, (1, 1): 1.1, (2, 1): 2.9, (3, 1): 4.5, (1, 2): 1.7, (1, 4): 2.4, (1, 8): 3.7, (1, 16): 6.5},
+    **{(2, 2): 3.6, (2, 4): 5.0, (3, 3): 6.6, "u512": 1.3, "u512-lact-printed": 1.3, "heads-4": 1.2, "abe-8": 4.3},
+    **{"full-image-2": 2.3, "centre-zoom-2": 2.3, "random-zoom-2": 2.3, "full-image-3": 3.3, "centre-zoom-3": 3.3},
 }
-"""Measured cost of a run by (I, J)."""
-OTHER_MINUTES = {"u512": 1.3, "u512-lact-printed": 1.3}
-_COSTS = {**MINUTES, **OTHER_MINUTES}
+"""As of the study ``deml``."""
 _FIRST = {**deml.BY_SCALE, **deml.BY_BRANCH, **deml.ONE, **deml.UNIFIED_ARMS, **deml.DECISIVE}
 _TEN = ("deml-2-4", "deml-3-3", "full-image-3", "centre-zoom-3", "heads-8-random-gates")
 _TEN += ("deml-1-8-gate-repulsion", "deml-1-8-mined")
@@ -77,10 +77,10 @@ STUDY = Study(
     build=build,
     defaults={**glyph_baseline.STUDY.defaults, **deml.OF_DEML, "view": 64},
     arms=(
-        *deml.arms(_FIRST, _COSTS, _SMOKE, draws=10),
+        *deml.arms(_FIRST, MINUTES, _SMOKE, draws=10),
         deml.decayed(1.3, 10),
-        *deml.arms(_READ, _COSTS, _SMOKE, tier="B", draws=10),
-        *deml.arms({n: d for n, d in _LATER.items() if n not in _READ}, _COSTS, _SMOKE, tier="B"),
+        *deml.arms(_READ, MINUTES, _SMOKE, tier="B", draws=10),
+        *deml.arms({n: d for n, d in _LATER.items() if n not in _READ}, MINUTES, _SMOKE, tier="B"),
     ),
     tunings=(),
     tuned_by=glyph_baseline.STUDY,
