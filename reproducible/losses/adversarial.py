@@ -7,7 +7,8 @@ r"""Diversity between the learners of a scale: DeML's adversary (section 3.2, Eq
 F makes the learners' outputs alike, the network makes them differ in spite of it; a layer that reverses gradients plays
 both sides in one step. The document says nothing of F, and without normalisation F = 0 is an optimum, so F is ours to
 declare: L2-normalised input, linear, batch normalisation, ReLU, linear, batch normalisation, L2-normalised output,
-which is the form the same author uses in later code. The released code has no adversary in its networks but pushes the
+which is the form the same author uses in later code. (It has an optimum of that kind left: the shift of the last
+batch normalisation can send everything to one point.) The released code has no adversary in its networks but pushes the
 normalised outputs of two learners apart directly (:func:`push_apart`). Explained on page: notation.
 """
 
@@ -94,14 +95,18 @@ class Discriminator(nn.Module):
         dim: size of a learner.
         width: of the layer between and of the output.
         normalised: False leaves all normalisation out, and F = 0 is in reach (the reading that the text allows).
+        shifted: the last normalisation has a scale and a shift, with which F can still send all learners to one point;
+            False: it has not, and F has no such optimum.
     """
 
-    def __init__(self, dim: int, width: int = 128, normalised: bool = True) -> None:
+    def __init__(self, dim: int, width: int = 128, normalised: bool = True, shifted: bool = True) -> None:
         super().__init__()
         self.normalised = normalised
         first, last = nn.Linear(dim, width, bias=False), nn.Linear(width, width)
         if normalised:
-            self.layers = nn.Sequential(first, nn.BatchNorm1d(width), nn.ReLU(), last, nn.BatchNorm1d(width))
+            self.layers = nn.Sequential(
+                first, nn.BatchNorm1d(width), nn.ReLU(), last, nn.BatchNorm1d(width, affine=shifted)
+            )
         else:
             self.layers = nn.Sequential(first, nn.ReLU(), last)
 
@@ -124,7 +129,7 @@ class Adversary(nn.Module):
         rise: training steps over which the reversal's coefficient goes from 0 to 1, by :func:`ramp` (10,000 in the
             released layer); 0: the coefficient is 1 throughout.
         squared: as in Eq. 4; False: the distance itself.
-        normalised: as of :class:`Discriminator`.
+        normalised, shifted: as of :class:`Discriminator`.
     """
 
     def __init__(
@@ -137,12 +142,13 @@ class Adversary(nn.Module):
         rise: int = 10_000,
         squared: bool = True,
         normalised: bool = True,
+        shifted: bool = True,
     ) -> None:
         super().__init__()
         if branches < 2:
             raise UserError(f"Adversary.branches must be at least 2 (one learner has no rival), got {branches}.")
         self.dim, self.branches, self.weight, self.rise, self.squared = dim, branches, weight, rise, squared
-        self.rivals = nn.ModuleList(Discriminator(dim, width, normalised) for _ in range(scales))
+        self.rivals = nn.ModuleList(Discriminator(dim, width, normalised, shifted) for _ in range(scales))
         self.register_buffer("step", torch.zeros(()))
 
     def forward(self, output: Output, batch: Batch) -> Tensor:

@@ -46,21 +46,48 @@ def measure_table(
     return pd.DataFrame(rows)
 
 
-def effect_table(pairs: Mapping[str, tuple[Arm, Arm]], benchmarks: Mapping[str, Sequence[RunRecord]]) -> pd.DataFrame:
+def effect_table(
+    pairs: Mapping[str, tuple[Arm, Arm]], benchmarks: Mapping[str, tuple[Study, Sequence[RunRecord]]]
+) -> pd.DataFrame:
     """Paired differences of Recall@1 at the selected checkpoint, in points: a row a pair, a column a benchmark.
 
     Args:
         pairs: what is changed -> treatment and control.
-        benchmarks: title -> records of its study.
+        benchmarks: title -> study and its records; an arm that the study does not declare leaves its cell empty.
     """
     rows = []
     for title, (treatment, control) in pairs.items():
         row = {"changed": title, "compared": f"{treatment.title} - {control.title}"}
-        for name, records in benchmarks.items():
+        for name, (study, records) in benchmarks.items():
             gaps = difference(records, treatment.name, control.name)
             low, high = mean_interval(gaps)
-            row[name] = f"{np.mean(gaps):+.1f} [{low:+.1f}, {high:+.1f}], n = {len(gaps)}" if len(gaps) > 1 else NOT_RUN
+            found = f"{np.mean(gaps):+.1f} [{low:+.1f}, {high:+.1f}], n = {len(gaps)}" if len(gaps) > 1 else NOT_RUN
+            row[name] = found if {treatment.name, control.name} <= {arm.name for arm in study.arms} else ""
         rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def term_table(
+    benchmark: tuple[Study, Sequence[RunRecord]], arms: Sequence[str], term: str, title: str
+) -> pd.DataFrame:
+    """A term of the objective at the first, the middle and the last look, mean over class draws; a row an arm.
+
+    Args:
+        benchmark: study and its records.
+        arms: their names.
+        term: name in the records, its weight included.
+        title: of the benchmark.
+    """
+    study, records = benchmark
+    rows = []
+    for arm in (study.arm(name) for name in arms):
+        curves = [[point["terms"][term] for point in r["curve"]] for r in by_run(records, arm.name).values()]
+        looks = {"first look": 0, "middle": len(curves[0]) // 2 if curves else 0, "last look": -1}
+        found = {
+            name: f"{np.mean([curve[place] for curve in curves]):.2f}" if curves else NOT_RUN
+            for name, place in looks.items()
+        }
+        rows.append({"arm": arm.title, "benchmark": title, **found})
     return pd.DataFrame(rows)
 
 

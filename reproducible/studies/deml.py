@@ -40,14 +40,16 @@ def objective(params: Params, dim: int, steps: int) -> tuple[Component, ...]:
 
     Args:
         params: as of :func:`reproducible.studies.baseline.objective`; ``mined``; ``adversary`` (its weight, 0: none)
-            with ``ramp`` (False: the reversal is whole from the start) and ``normalised``; ``apart`` (weight of the
-            released substitute) with ``margin`` and ``squares``; ``repulsion`` (weight of the cosine between gates).
+            with ``ramp`` (False: the reversal is whole from the start), ``normalised`` and ``shifted``; ``apart``
+            (weight of the released substitute) with ``margin`` and ``squares``; ``repulsion`` (weight of the cosine
+            between gates).
         dim: d.
         steps: of the run.
     """
     first, *decay = baseline.objective(params)
     losses = [replace(first, options={**first.options, "mined": True}) if params["mined"] else first, *decay]
     branches = params["branches"]
+    switches = {name: False for name in ("normalised", "shifted") if not params[name]}
     if branches > 1 and params["adversary"]:
         options = {
             "dim": dim // (params["scales"] * branches),
@@ -56,7 +58,7 @@ def objective(params: Params, dim: int, steps: int) -> tuple[Component, ...]:
             "weight": params["adversary"],
             "rise": 2 * steps // 3 if params["ramp"] else 0,
         }
-        losses.append(Component("adversary", options | ({} if params["normalised"] else {"normalised": False})))
+        losses.append(Component("adversary", options | switches))
     if params["apart"]:
         options = {"branches": branches, "weight": params["apart"], "margin": params["margin"]}
         losses.append(Component("push_apart", options | ({"squares": True} if params["squares"] else {})))
@@ -118,7 +120,7 @@ def build(params: Params) -> RunConfig:
 OF_DEML = {
     **{"scales": 1, "branches": 1, "gate": "pooled", "at": "pool3", "shared_trunk": False, "shared_learner": True},
     **{"zoom": "attention", "layers": ("4e", "5b"), "form": "columns", "locality": 0.0, "source": "first"},
-    **{"mined": False, "adversary": 1.0, "ramp": True, "normalised": True},
+    **{"mined": False, "adversary": 1.0, "ramp": True, "normalised": True, "shifted": True},
     **{"apart": 0.0, "margin": 2.0, "squares": False, "repulsion": 0.0},
     **{"curves": False, "view": 160, "size": 112, "batch": (8, 3), "length": 400, "slower": False},
     **baseline.ROWS,
@@ -204,6 +206,7 @@ BRANCHES: Declared = {
     "deml-1-4-separate-fc": ("DeML(1,4), separate FC", grid(1, 4, shared_learner=False)),
     "deml-1-4-constant-reversal": ("DeML(1,4), reversal whole from the start", grid(1, 4, ramp=False)),
     "deml-1-4-plain-rival": ("DeML(1,4), F not normalised", grid(1, 4, normalised=False)),
+    "deml-1-4-centred-rival": ("DeML(1,4), F without a shift", grid(1, 4, shifted=False)),
     "deml-1-4-released-gate": ("DeML(1,4), released gate", grid(1, 4, **RELEASED_GATE)),
 }
 WIDER: Declared = {

@@ -158,6 +158,21 @@ def test_rival_without_normalisation_wins_by_shrinking() -> None:
     assert loss(output(learners(2)), BATCH).item() == 0
 
 
+def test_rival_without_a_shift_cannot_send_all_to_one_point() -> None:
+    x = torch.cat([F.normalize(x.detach()) for x in learners(3)])
+    with_shift, without = Discriminator(D).double(), Discriminator(D, shifted=False).double()
+    with torch.no_grad():
+        with_shift.layers[4].weight.zero_()
+        with_shift.layers[4].bias.fill_(1)
+    torch.testing.assert_close(with_shift(x), torch.full((3 * N, 128), 128**-0.5, dtype=torch.float64))
+    assert not list(without.layers[4].parameters())
+    for scale in (1e-2, 1.0, 1e2):
+        with torch.no_grad():
+            without.layers[3].weight.mul_(scale)
+        assert without.layers(x).mean(0).abs().max().item() < 1e-9
+        assert (without(x) @ without(x).T).mean().item() < 0.5
+
+
 def test_gate_repulsion_is_the_mean_cosine_of_pairs_of_gates() -> None:
     gates = {f"gate_{i}": torch.rand(N, 3, 7, dtype=torch.float64) for i in (1, 2)}
     pairs = [

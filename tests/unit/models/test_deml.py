@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from reproducible.attention.boxes import object_boxes
+from reproducible.attention.channel import FixedGates
 from reproducible.attention.object import object_map
 from reproducible.models.deml import DeML
 from reproducible.models.unified import Unified
@@ -106,9 +107,11 @@ def test_fixed_gates_are_drawn_once_and_stay() -> None:
     found, others = (model(images).attention["gate_1"] for images in (pictures(), 255 - pictures()))
     assert torch.equal(found, others)  # whatever the image
     assert torch.equal(found[0], found[1])
-    logits = torch.logit(model.gates[0](torch.zeros(1, 8, 2, 2)).flatten(1))
-    assert logits.std().item() == pytest.approx(1, abs=0.3)
-    assert len(logits.unique()) == 3 * 8
+    wide = FixedGates(2000, 2)
+    initialise(wide, 0)
+    logits = torch.logit(wide(torch.zeros(1, 2000, 2, 2)).flatten())
+    assert (logits.mean().item(), logits.std().item()) == (pytest.approx(0, abs=0.1), pytest.approx(1, abs=0.1))
+    assert len(logits.unique()) > 3900  # each channel of each gate has its own
     assert not any(p.requires_grad for p in model.gates.parameters())
     low = model.trunks[0](pictures(), ("low",))["low"]
     _, tail = model.trunks[0].split_at("low")

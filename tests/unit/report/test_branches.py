@@ -37,8 +37,20 @@ def test_measures_stand_beside_what_was_published() -> None:
 
 
 def test_effects_are_paired() -> None:
-    table = branches.effect_table({"switch": (TWO, ONE)}, {"here": runs(), "there": []})
-    assert table.iloc[0].tolist() == ["switch", "Two - One", "+2.0 [-10.7, +14.7], n = 2", "not run"]
+    study = Study("tiny", "Tiny", lambda _: tiny_config(), {}, (ONE, TWO), (), ())
+    other = replace(study, arms=(ONE,))
+    table = branches.effect_table({"switch": (TWO, ONE)}, {"a": (study, runs()), "b": (study, []), "c": (other, [])})
+    assert table.iloc[0].tolist() == ["switch", "Two - One", "+2.0 [-10.7, +14.7], n = 2", "not run", ""]
+
+
+def test_terms_at_three_looks() -> None:
+    made = runs()[:2]
+    for run in made:
+        run["curve"] = [{"step": i, "terms": {"game": i + run["draw"]}} for i in range(5)]
+    study = Study("tiny", "Tiny", lambda _: tiny_config(), {}, (ONE, TWO), (), ())
+    table = branches.term_table((study, made), ("one", "two"), "game", "here")
+    assert table.iloc[0].tolist() == ["One", "here", "0.50", "2.50", "4.50"]
+    assert table.iloc[1].tolist()[2:] == ["not run"] * 3
 
 
 def test_scales_are_those_of_the_primary_protocol() -> None:
