@@ -4,7 +4,7 @@ The document's gate squeezes the map :math:`U` to its channel means and excites 
 :math:`U \odot \sigma[W^2 \delta(W^1 \Psi(U))]`, one factor a channel. The released code leaves the pooling out: two
 1x1 convolutions with biases make one factor a channel *and position*, an attention map of its own for each channel.
 Both are the same two layers here, on the pooled map or on the map itself; all J gates are computed at once.
-Explained on page: notation.
+Explained on page: channel-attention.
 """
 
 from __future__ import annotations

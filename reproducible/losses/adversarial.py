@@ -9,7 +9,7 @@ both sides in one step. The document says nothing of F, and without normalisatio
 declare: L2-normalised input, linear, batch normalisation, ReLU, linear, batch normalisation, L2-normalised output,
 which is the form the same author uses in later code. (It has an optimum of that kind left: the shift of the last
 batch normalisation can send everything to one point.) The released code has no adversary in its networks but pushes the
-normalised outputs of two learners apart directly (:func:`push_apart`). Explained on page: notation.
+normalised outputs of two learners apart directly (:func:`push_apart`). Explained on page: channel-attention.
 """
 
 from __future__ import annotations

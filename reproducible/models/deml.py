@@ -2,7 +2,7 @@ r"""DeML(I, J): I scales, each a zoom into the one before, with J gated learners
 
 Scale i embeds its image as far as the stage ``at``; J channel gates make J maps of that one, which pass the rest of the
 trunk as one batch of J N images and end in J linear learners. Object attention on the maps of scale i says which window
-scale i + 1 sees. No gradient passes from a window to the maps that it comes from. Explained on page: notation.
+scale i + 1 sees. No gradient passes from a window to the maps that it comes from. Explained on page: grid.
 """
 
 from __future__ import annotations
