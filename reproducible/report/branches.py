@@ -24,7 +24,8 @@ def measure_table(
     metrics: Mapping[str, str],
     published: Mapping[str, Mapping[str, float]] | None = None,
 ) -> pd.DataFrame:
-    """Any metrics of the test classes at the selected checkpoint, a row an arm, with t intervals over class draws.
+    """Any metrics of the test classes at the selected checkpoint, a row an arm, with t intervals over class draws; a
+    metric that an arm that was run does not have, such as a cosine of its only learner, leaves its cell empty.
 
     Args:
         arms: in the order of the rows.
@@ -35,12 +36,13 @@ def measure_table(
     rows = []
     for arm in arms:
         found = {title: values_of(records, arm.name, metric=name) for title, name in metrics.items()}
+        ran = any(found.values())
         rows.append(
             {
                 "arm": arm.title,
                 **{title: values.get(arm.name, float("nan")) for title, values in (published or {}).items()},
                 "draws": f"{max(map(len, found.values()))} of {arm.draws}",
-                **{title: spread(list(values.values())) for title, values in found.items()},
+                **{title: spread([*values.values()]) if values or not ran else "" for title, values in found.items()},
             }
         )
     return pd.DataFrame(rows)

@@ -167,6 +167,8 @@ ONE: Declared = {"deml-1-1": ("DeML(1,1)", grid(1))}
 DECISIVE: Declared = {
     **diversity(8, **CURVES),
     "deml-3-1": ("DeML(3,1)", grid(3)),
+    "full-image-3": zooms(3)["full-image-3"],
+    "deml-3-3": ("DeML(3,3)", grid(3, 3)),
     "abe-8": ("ABE-8", grid(1, 8, gate="trunk", apart=1.0, margin=1.0, squares=True, **ALONE)),
 }
 """Beside these, what the first criteria of the decisive claims read."""
@@ -188,9 +190,9 @@ SETTINGS: Declared = {
 }
 """What the two released network files differ in: gamma 25 and 35, 130 and 26 images a loss (five to one), 5,000 and
 20,000 steps, the schedule, activation decay."""
-CELLS: Declared = {f"deml-{i}-{j}": (f"DeML({i},{j})", grid(i, j)) for i, j in ((1, 2), (2, 2), (2, 4), (3, 3))}
+CELLS: Declared = {f"deml-{i}-{j}": (f"DeML({i},{j})", grid(i, j)) for i, j in ((1, 2), (2, 2), (2, 4))}
 CONTROLS: Declared = {
-    **{name: arm for name, arm in zooms(3).items() if name != "random-zoom-3"},
+    "centre-zoom-3": zooms(3)["centre-zoom-3"],
     "deml-2-1-shared-trunk": ("DeML(2,1), one trunk", grid(2, shared_trunk=True)),
     "heads-4-random-gates": ("4 heads, random gates", grid(1, 4, **RANDOM)),
     "heads-8-random-gates": ("8 heads, random gates", grid(1, 8, **RANDOM)),
@@ -230,7 +232,7 @@ LEDGER: Declared = {
     "deml-3-3-released": (
         "DeML(3,3) as released",
         {
-            **grid(3, 3, gamma=35.0, view=0, lact=0.014, released=True, ntri=0.5 / 512),
+            **grid(3, 3, **CURVES, gamma=35.0, view=0, lact=0.014, released=True, ntri=0.5 / 512),
             **HINGE,
             **RELEASED_GATE,
             **RELEASED_ATTENTION,

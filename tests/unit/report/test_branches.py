@@ -33,6 +33,8 @@ def test_measures_stand_beside_what_was_published() -> None:
     table = branches.measure_table([ONE, TWO], runs()[:2], {"cosine": "gate_cosine"}, {"paper": {"one": 8.0}})
     assert table["draws"].tolist() == ["2 of 2", "0 of 2"]
     assert table["cosine"].tolist() == ["5.0 [-58.5, 68.5]", "not run"]
+    both = branches.measure_table([ONE], runs(), {"cosine": "gate_cosine", "other": "not_measured"})
+    assert both["other"].tolist() == [""]
     assert table["paper"].tolist() == [8.0, pytest.approx(float("nan"), nan_ok=True)]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,7 +25,7 @@ def runs() -> list[dict[str, Any]]:
 
 def test_recall_by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = manifest.read_classes(manifest.load_manifest("groceries"))
-    named = tuple(replace(row, kind="carton" if row.id >= 10 else row.kind) for row in rows)
+    named = tuple(row._replace(kind="carton" if row.id >= 10 else row.kind) for row in rows)
     monkeypatch.setattr(kinds, "read_classes", lambda _: named)
     table = kinds.kind_table([ARM], runs(), "groceries")
     assert table.columns.tolist() == ["R@1 %", "fruit", "carton"]
