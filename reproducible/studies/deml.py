@@ -105,7 +105,8 @@ def build(params: Params) -> RunConfig:
     optimiser = OptimiserConfig(lr=params["lr"], head_multiplier=params["head"], weight_decay=params["decay"], **slower)
     if not params["scales"]:
         plain = baseline.build(params)
-        return replace(plain, data=data, optimiser=optimiser, steps=steps)
+        looks = replace(plain.evaluation, every=steps // 8)
+        return replace(plain, data=data, optimiser=optimiser, evaluation=looks, steps=steps)
     looks = evaluation(params, every=50)
     return RunConfig(
         data=replace(data, view_size=params["view"] if params["scales"] > 1 else 0),
@@ -228,11 +229,11 @@ LEDGER: Declared = {
     "deml-2-1-pairs": ("DeML(2,1), 12 classes of 2", grid(2, batch=(12, 2))),
     "deml-2-1-no-lact": ("DeML(2,1) without L_act", grid(2, lact=0.0, ntri=0.0)),
     "deml-2-1-lact-printed": ("DeML(2,1), L_act as printed", grid(2, **baseline.PRINTED)),
-    "deml-2-1-lact-released": ("DeML(2,1), released L_act", grid(2, lact=0.014, released=True, ntri=0.5 / 512)),
+    "deml-2-1-lact-released": ("DeML(2,1), released L_act", grid(2, lact=0.014, released=True, ntri=0.5 / 256)),
     "deml-3-3-released": (
         "DeML(3,3) as released",
         {
-            **grid(3, 3, **CURVES, gamma=35.0, view=0, lact=0.014, released=True, ntri=0.5 / 512),
+            **grid(3, 3, **CURVES, gamma=35.0, view=0, lact=0.014, released=True, ntri=0.5 / 56),
             **HINGE,
             **RELEASED_GATE,
             **RELEASED_ATTENTION,
