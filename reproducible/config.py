@@ -22,7 +22,7 @@ from reproducible.resources import UserError, nearest_name
 
 PRECISIONS = ("fp32", "bf16")
 KEPT = ("neighbours", "matches")
-MEASURES = ("clusters", "gate", "variances")
+MEASURES = ("clusters", "gate", "variances", "branches", "windows", "attributes")
 AUGMENTATIONS = ("window", "deml", "deml_letterbox", "diablo", "vem", "sgml")
 SPLITS = ("half", "canonical", "staged", "staged_control")
 

@@ -25,11 +25,17 @@ PEAK_POINTS = 3  # points a curve needs before its best is called a peak
 
 
 class Term(NamedTuple):
-    """One value of the contrast: its weight, the arm and the checkpoint."""
+    """One value of the contrast: its weight, the arm and the checkpoint. ``arm/feature`` is one feature of the arm's
+    runs, such as ``deml-3-1/scale_3``, searched beside the embedding at the selected checkpoint."""
 
     weight: float
     arm: str
     at: str
+
+    @property
+    def run(self) -> str:
+        """The arm whose runs hold the value."""
+        return self.arm.partition("/")[0]
 
 
 @dataclass(frozen=True)
@@ -109,13 +115,13 @@ def paired(criterion: Criterion, records: Sequence[RunRecord]) -> Paired:
     """
     part, metric = criterion.get("part", "test"), criterion["metric"]
     parts = terms(criterion)
-    runs = {term.arm: by_run(records, term.arm) for term in parts}
+    runs = {term.run: by_run(records, term.run) for term in parts}
     by_draw: dict[int, list[tuple[float, np.ndarray | None, np.ndarray]]] = {}
     for key in sorted(set.intersection(*(set(found) for found in runs.values()))):
         looks = [
             (term.weight, run, point)
             for term in parts
-            if (point := look(run := runs[term.arm][key], term.at, part, metric)) is not None
+            if (point := _seen(run := runs[term.run][key], term, part, metric)) is not None
         ]
         if len(looks) < len(parts):
             continue
@@ -171,6 +177,17 @@ def look(record: RunRecord, at: str, part: str, metric: str) -> dict[str, Any] |
     return next((point for point in drawn if point["step"] == record[at]["step"]), None)
 
 
+def _seen(record: RunRecord, term: Term, part: str, metric: str) -> dict[str, Any] | None:
+    """The point of a record that a term means; of a feature, what the primary protocol gives for it."""
+    feature = term.arm.partition("/")[2]
+    if not feature:
+        return look(record, term.at, part, metric)
+    further = record["selected"].get("further", {})
+    primary = next(iter(further.values()), {"features": {}})
+    found = primary["features"].get(feature) if term.at == "selected" else None
+    return found if found and _value(found, part, metric) is not None else None
+
+
 def _value(point: Mapping[str, Any], part: str, metric: str) -> float | None:
     """A metric of a point, or None; ``seen_unseen_gap`` is the recall on seen classes less that on test classes."""
     if metric == "seen_unseen_gap":
@@ -212,7 +229,7 @@ def _judged(criterion: Criterion, records: Sequence[RunRecord]) -> dict[str, Any
     contrast = paired(criterion, records)
     values, wanted = contrast.values, criterion["n"]
     target = float(criterion.get("threshold", 0.0))
-    arms = list(dict.fromkeys(term.arm for term in terms(criterion)))
+    arms = list(dict.fromkeys(term.run for term in terms(criterion)))
     failing = tuple(arm for arm in arms if fails_here(records, arm))
     stuck = sum(record["selected"]["not_converged"] for arm in arms for record in by_run(records, arm).values())
     found: dict[str, Any] = {"n": len(values), "fails_here": failing, "not_converged": stuck}
@@ -260,7 +277,7 @@ def _with_failures(criterion: Criterion, word: str, failing: Sequence[str]) -> s
     """
     if not failing:
         return word
-    controls = [term.arm for term in terms(criterion)[1:] if criterion["test"] != "within_run"]
+    controls = [term.run for term in terms(criterion)[1:] if criterion["test"] != "within_run"]
     controls = controls[::2] if criterion["test"] == "interaction" else controls
     unfit = [arm for arm in failing if arm in controls]
     if unfit:

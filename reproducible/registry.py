@@ -54,6 +54,7 @@ REGISTRY: Mapping[str, Mapping[str, Entry]] = {
         "penalty": Entry("reproducible.losses.penalty:Penalty"),
         "adversary": Entry("reproducible.losses.adversarial:Adversary"),
         "push_apart": Entry("reproducible.losses.adversarial:PushApart"),
+        "gate_repulsion": Entry("reproducible.losses.adversarial:GateRepulsion"),
     },
 }
 

@@ -4,7 +4,7 @@ The document's gate squeezes the map :math:`U` to its channel means and excites 
 :math:`U \odot \sigma[W^2 \delta(W^1 \Psi(U))]`, one factor a channel. The released code leaves the pooling out: two
 1x1 convolutions with biases make one factor a channel *and position*, an attention map of its own for each channel.
 Both are the same two layers here, on the pooled map or on the map itself; all J gates are computed at once.
-Explained on page: notation.
+Explained on page: channel-attention.
 """
 
 from __future__ import annotations
@@ -60,11 +60,33 @@ class ChannelGates(nn.Module):
         return torch.sigmoid(x.unflatten(1, (self.branches, -1)).transpose(0, 1))
 
 
+class FixedGates(nn.Module):
+    """J gates that are drawn once and never trained: the logistic function of standard normal numbers, one a channel,
+    the same for all images. What J looks at one map are worth without any attention.
+
+    Args:
+        channels: C of the map.
+        branches: J.
+    """
+
+    def __init__(self, channels: int, branches: int) -> None:
+        super().__init__()
+        self.drawn = nn.Parameter(torch.empty(branches, channels, 1, 1), requires_grad=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        nn.init.normal_(self.drawn)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Factors of each gate, :math:`(J, N, C, 1, 1)`, for maps :math:`(N, C, H, W)`."""
+        return torch.sigmoid(self.drawn)[:, None].expand(-1, len(maps), -1, -1, -1)
+
+
 def fold(maps: Tensor, gates: Tensor) -> Tensor:
     """The gated maps with the branches in the batch axis, :math:`(J N, C, H, W)`, branch by branch.
 
     Args:
         maps: :math:`(N, C, H, W)`.
-        gates: what :class:`ChannelGates` gives for them.
+        gates: what :class:`ChannelGates`, or another module of gates, gives for them.
     """
     return (maps * gates).flatten(0, 1).contiguous(memory_format=torch.channels_last)

@@ -1,7 +1,9 @@
-r"""What a network's pooled features and gates are like: variance by channel, and what it says of the classes.
+r"""What a network's pooled features and gates are like: variance by channel, and what it says of the classes; how alike
+the branches of a model are.
 
-Sources: the quantities behind VEM sections III.B and III.C, as the criteria of claims V03 to V06 define them. All
-functions take arrays in memory and return numbers in per cent. Explained on page: vem.
+Sources: the quantities behind VEM sections III.B and III.C, as the criteria of claims V03 to V06 define them; the
+similarity between learners of DeML Table 4 (claims D21, D22 and D24). All functions take arrays in memory and
+return numbers in per cent. Explained on pages: vem, channel-attention.
 """
 
 from __future__ import annotations
@@ -94,3 +96,23 @@ def batch_variance_errors(features: ArrayLike, batches: Iterable[ArrayLike]) -> 
     whole = rows.var(axis=0)
     found = np.array([rows[np.asarray(batch)].var(axis=0) / whole - 1 for batch in batches])
     return float(100 * np.abs(found).mean()), float(100 * found.mean())
+
+
+def overlap(branches: ArrayLike) -> NDArray[np.float64]:
+    """Mean cosine over images of each pair of branches, in per cent: outputs of learners, or gates.
+
+    Args:
+        branches: (J, N, d), on any scale.
+
+    Returns:
+        (J, J), symmetric, 100 on the diagonal.
+    """
+    rows = np.asarray(branches, np.float64)
+    unit = rows / np.maximum(np.linalg.norm(rows, axis=2, keepdims=True), 1e-12)
+    return 100 * np.einsum("ind,jnd->ij", unit, unit) / rows.shape[1]
+
+
+def mean_overlap(matrix: ArrayLike) -> float:
+    """Mean over the pairs of two branches of :func:`overlap`; never below -100 / (J - 1)."""
+    values = np.asarray(matrix, np.float64)
+    return float(values[np.triu_indices(len(values), 1)].mean())

@@ -7,11 +7,13 @@ Bengio 2017; the classifier is ridge regression on one column of +1 and -1 for e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+_Ints = NDArray[np.int64]
+_Fold = tuple[NDArray[np.bool_], NDArray[np.float64]]
 PARTS = ("base", "above", "below")
 RIDGE = 10.0
 
@@ -35,6 +37,41 @@ def part_probes(embeddings: ArrayLike, parts: Sequence[Sequence[str]]) -> dict[s
     Raises:
         ValueError: on shapes that do not fit, or fewer than two bases.
     """
+    found = {}
+    for part, truth, count, folds in _read(embeddings, parts):
+        read = np.empty(len(truth), np.int64)
+        for held, scores in folds:
+            read[held] = scores.argmax(1)
+        right = np.bincount(truth, read == truth, count) / np.bincount(truth)
+        found[f"probe_{part}"] = float(right.mean())
+    return found
+
+
+def attribute_map(embeddings: ArrayLike, parts: Sequence[Sequence[str]]) -> float:
+    """Mean average precision of the same probes, a fraction of one: each value of a part (a letter, a mark, no mark)
+    ranks the images of a fold by its score; the mean over values and folds of each part, then over parts.
+
+    Args:
+        embeddings, parts: as of :func:`part_probes`.
+
+    Raises:
+        ValueError: as :func:`part_probes` does.
+    """
+    means = []
+    for _, truth, count, folds in _read(embeddings, parts):
+        found = [
+            _average_precision(scores[:, value], truth[held] == value)
+            for held, scores in folds
+            for value in range(count)
+            if (truth[held] == value).any()
+        ]
+        means.append(np.mean(found))
+    return float(np.mean(means))
+
+
+def _read(embeddings: ArrayLike, parts: Sequence[Sequence[str]]) -> Iterator[tuple[str, _Ints, int, list[_Fold]]]:
+    """For each part: its name, the value of each image, the number of values, and of each fold which images are held
+    out and the scores of their values."""
     rows, named = np.asarray(embeddings, np.float64), np.asarray(parts)
     if rows.ndim != 2 or named.shape != (len(rows), len(PARTS)):
         raise ValueError(f"parts: expected (N, 3) for embeddings (N, D), got {named.shape} for {rows.shape}.")
@@ -43,22 +80,25 @@ def part_probes(embeddings: ArrayLike, parts: Sequence[Sequence[str]]) -> dict[s
     if base.max() == 0:
         raise ValueError("parts: probes of the marks need two bases or more.")
     folds = {"base": np.arange(len(rows)) % 2, "above": base % 2, "below": base % 2}
-    found = {}
     for column, part in enumerate(PARTS):
         values, truth = np.unique(named[:, column], return_inverse=True)
-        read = np.empty(len(rows), np.int64)
-        for fold in (0, 1):
-            held = folds[part] == fold
-            read[held] = _ridge(rows[~held], np.eye(len(values))[truth[~held]], rows[held])
-        right = np.bincount(truth, read == truth, len(values)) / np.bincount(truth)
-        found[f"probe_{part}"] = float(right.mean())
-    return found
+        one_hot = np.eye(len(values))[truth]
+        held_out = [folds[part] == fold for fold in (0, 1)]
+        read = [(held, _ridge(rows[~held], one_hot[~held], rows[held])) for held in held_out]
+        yield part, truth, len(values), read
 
 
-def _ridge(rows: NDArray[np.float64], one_hot: NDArray[np.float64], new: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The value with the highest score, (len(new),), of ridge regression with an unpenalised offset."""
+def _average_precision(scores: NDArray[np.float64], wanted: NDArray[np.bool_]) -> float:
+    """Mean, over the wanted images, of the share of wanted ones among those that score as high or higher."""
+    order = np.argsort(-scores, kind="stable")
+    hits = wanted[order]
+    return float((np.cumsum(hits)[hits] / (np.flatnonzero(hits) + 1)).mean())
+
+
+def _ridge(rows: NDArray[np.float64], one_hot: NDArray[np.float64], new: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Score of each value, (len(new), V), by ridge regression with an unpenalised offset."""
     mean, deviation = rows.mean(0), rows.std(0)
     deviation[deviation == 0] = 1
     learnt, target = (rows - mean) / deviation, 2 * one_hot - 1
     weights = np.linalg.solve(learnt.T @ learnt + RIDGE * np.eye(learnt.shape[1]), learnt.T @ (target - target.mean(0)))
-    return ((new - mean) / deviation @ weights + target.mean(0)).argmax(1)
+    return (new - mean) / deviation @ weights + target.mean(0)

@@ -7,8 +7,9 @@ r"""Diversity between the learners of a scale: DeML's adversary (section 3.2, Eq
 F makes the learners' outputs alike, the network makes them differ in spite of it; a layer that reverses gradients plays
 both sides in one step. The document says nothing of F, and without normalisation F = 0 is an optimum, so F is ours to
 declare: L2-normalised input, linear, batch normalisation, ReLU, linear, batch normalisation, L2-normalised output,
-which is the form the same author uses in later code. The released code has no adversary in its networks but pushes the
-normalised outputs of two learners apart directly (:func:`push_apart`). Explained on page: notation.
+which is the form the same author uses in later code. (It has an optimum of that kind left: the shift of the last
+batch normalisation can send everything to one point.) The released code has no adversary in its networks but pushes the
+normalised outputs of two learners apart directly (:func:`push_apart`). Explained on page: channel-attention.
 """
 
 from __future__ import annotations
@@ -63,18 +64,28 @@ def _distances(points: Tensor) -> Tensor:
     return torch.linalg.vector_norm(points[one] - points[other], dim=2)
 
 
-def push_apart(learners: Sequence[Tensor], branches: int, margin: float = 2.0) -> Tensor:
+def _mean_cosine(points: Tensor) -> Tensor:
+    """Mean over pairs of branches and images: (J, N, d) to a scalar."""
+    one, other = torch.triu_indices(len(points), len(points), offset=1, device=points.device)
+    return F.cosine_similarity(points[one], points[other], dim=2).mean()
+
+
+def push_apart(learners: Sequence[Tensor], branches: int, margin: float = 2.0, squares: bool = False) -> Tensor:
     r"""The released code's substitute, :math:`\sum_i \sum_{j<j'} \frac{1}{2N} \sum_n \max(0, m - \|a - b\|)^2`.
 
-    On L2-normalised outputs a margin of 2 is the diameter of the sphere, so that the term never switches off.
+    On L2-normalised outputs a margin of 2 is the diameter of the sphere, so that the term never switches off. With
+    squared distances it is the divergence of Kim et al. 2018 (ABE) at a margin of 1, and at a margin of 4 the mean
+    cosine of the pairs, up to a constant.
 
     Args:
         learners: outputs before normalisation, scale by scale, each :math:`(N, d_j)`.
         branches: J, learners a scale.
         margin: m.
+        squares: :math:`\max(0, m - \|a - b\|^2)` in place of :math:`\max(0, m - \|a - b\|)^2`.
     """
-    short = [(margin - _distances(F.normalize(x, dim=2))).clamp(min=0) for x in _scales(learners, branches)]
-    return torch.stack([s.square().mean(dim=1).sum() for s in short]).sum() / 2
+    apart = [_distances(F.normalize(x, dim=2)) for x in _scales(learners, branches)]
+    short = [(margin - d.square()).clamp(min=0) if squares else (margin - d).clamp(min=0).square() for d in apart]
+    return torch.stack([s.mean(dim=1).sum() for s in short]).sum() / 2
 
 
 class Discriminator(nn.Module):
@@ -83,21 +94,25 @@ class Discriminator(nn.Module):
     Args:
         dim: size of a learner.
         width: of the layer between and of the output.
+        normalised: False leaves all normalisation out, and F = 0 is in reach (the reading that the text allows).
+        shifted: the last normalisation has a scale and a shift, with which F can still send all learners to one point;
+            False: it has not, and F has no such optimum.
     """
 
-    def __init__(self, dim: int, width: int = 128) -> None:
+    def __init__(self, dim: int, width: int = 128, normalised: bool = True, shifted: bool = True) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(dim, width, bias=False),
-            nn.BatchNorm1d(width),
-            nn.ReLU(),
-            nn.Linear(width, width),
-            nn.BatchNorm1d(width),
-        )
+        self.normalised = normalised
+        first, last = nn.Linear(dim, width, bias=False), nn.Linear(width, width)
+        if normalised:
+            self.layers = nn.Sequential(
+                first, nn.BatchNorm1d(width), nn.ReLU(), last, nn.BatchNorm1d(width, affine=shifted)
+            )
+        else:
+            self.layers = nn.Sequential(first, nn.ReLU(), last)
 
     def forward(self, x: Tensor) -> Tensor:
-        """:math:`(M, d)` on any scale to :math:`(M, width)` of unit length."""
-        return F.normalize(self.layers(x), dim=1)
+        """:math:`(M, d)` on any scale to :math:`(M, width)`, of unit length where normalised."""
+        return F.normalize(self.layers(x), dim=1) if self.normalised else self.layers(x)
 
 
 class Adversary(nn.Module):
@@ -114,6 +129,7 @@ class Adversary(nn.Module):
         rise: training steps over which the reversal's coefficient goes from 0 to 1, by :func:`ramp` (10,000 in the
             released layer); 0: the coefficient is 1 throughout.
         squared: as in Eq. 4; False: the distance itself.
+        normalised, shifted: as of :class:`Discriminator`.
     """
 
     def __init__(
@@ -125,12 +141,14 @@ class Adversary(nn.Module):
         width: int = 128,
         rise: int = 10_000,
         squared: bool = True,
+        normalised: bool = True,
+        shifted: bool = True,
     ) -> None:
         super().__init__()
         if branches < 2:
             raise UserError(f"Adversary.branches must be at least 2 (one learner has no rival), got {branches}.")
         self.dim, self.branches, self.weight, self.rise, self.squared = dim, branches, weight, rise, squared
-        self.rivals = nn.ModuleList(Discriminator(dim, width) for _ in range(scales))
+        self.rivals = nn.ModuleList(Discriminator(dim, width, normalised, shifted) for _ in range(scales))
         self.register_buffer("step", torch.zeros(()))
 
     def forward(self, output: Output, batch: Batch) -> Tensor:
@@ -163,15 +181,39 @@ class PushApart(nn.Module):
     Args:
         branches: J, at least 2.
         weight: 0.2 in the released network.
-        margin: as in :func:`push_apart`.
+        margin, squares: as in :func:`push_apart`.
     """
 
-    def __init__(self, branches: int = 3, weight: float = 0.2, margin: float = 2.0) -> None:
+    def __init__(self, branches: int = 3, weight: float = 0.2, margin: float = 2.0, squares: bool = False) -> None:
         super().__init__()
         if branches < 2:
             raise UserError(f"PushApart.branches must be at least 2 (one learner has no rival), got {branches}.")
-        self.branches, self.weight, self.margin = branches, weight, margin
+        self.branches, self.weight, self.margin, self.squares = branches, weight, margin, squares
 
     def forward(self, output: Output, batch: Batch) -> Tensor:
         """Scalar loss; reads ``output.learners``."""
-        return self.weight * push_apart(output.learners, self.branches, self.margin)
+        return self.weight * push_apart(output.learners, self.branches, self.margin, self.squares)
+
+
+class GateRepulsion(nn.Module):
+    """Diversity asked of the gates themselves, which the document advises against (section 3.2): the mean cosine of two
+    gates of a scale on the same image.
+
+    Args:
+        weight: its factor.
+    """
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, output: Output, batch: Batch) -> Tensor:
+        """Scalar loss; reads ``gate_1`` ... of ``output.attention``.
+
+        Raises:
+            UserError: if the model has no two gates a scale.
+        """
+        gates = [value for name, value in output.attention.items() if name.startswith("gate_")]
+        if not gates or gates[0].shape[1] < 2:
+            raise UserError("GateRepulsion needs a model with two gates or more a scale (deml, branches above 1).")
+        return self.weight * torch.stack([_mean_cosine(value.transpose(0, 1)) for value in gates]).mean()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reproducible.losses.mining import DistanceWeighted
 from reproducible.losses.pairs import Pairs, Triplets, pair_similarities
 
 
@@ -46,11 +47,13 @@ class BinomialDeviance(nn.Module):
 
     Args:
         alpha, beta, gamma: as in :func:`binomial_deviance`.
+        mined: only one negative for each positive pair, drawn by distance-weighted sampling, unless pairs are given.
     """
 
-    def __init__(self, alpha: float = 2.0, beta: float = 0.5, gamma: float = 25.0) -> None:
+    def __init__(self, alpha: float = 2.0, beta: float = 0.5, gamma: float = 25.0, mined: bool = False) -> None:
         super().__init__()
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
+        self.miner = DistanceWeighted() if mined else None
 
     def forward(self, embeddings: Tensor, labels: Tensor, indices_tuple: Triplets | Pairs | None = None) -> Tensor:
         """The loss of a batch.
@@ -58,10 +61,12 @@ class BinomialDeviance(nn.Module):
         Args:
             embeddings: any scale, :math:`(N, d)`.
             labels: int64, :math:`(N,)`.
-            indices_tuple: triplets or pairs chosen by a miner; None: all unordered pairs.
+            indices_tuple: triplets or pairs chosen by a miner; None: all unordered pairs, or those that are mined.
 
         Raises:
-            ValueError: if there is no positive pair.
+            ValueError: if there is no positive pair, or none to be mined.
         """
+        if indices_tuple is None and self.miner is not None:
+            indices_tuple = self.miner(embeddings, labels)
         positive, negative = pair_similarities(embeddings, labels, indices_tuple)
         return binomial_deviance(positive, negative, self.alpha, self.beta, self.gamma)

@@ -2,7 +2,7 @@ r"""DeML(I, J): I scales, each a zoom into the one before, with J gated learners
 
 Scale i embeds its image as far as the stage ``at``; J channel gates make J maps of that one, which pass the rest of the
 trunk as one batch of J N images and end in J linear learners. Object attention on the maps of scale i says which window
-scale i + 1 sees. No gradient passes from a window to the maps that it comes from. Explained on page: notation.
+scale i + 1 sees. No gradient passes from a window to the maps that it comes from. Explained on page: grid.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reproducible.attention.boxes import object_boxes
-from reproducible.attention.channel import ChannelGates, fold
+from reproducible.attention.channel import ChannelGates, FixedGates, fold
 from reproducible.attention.object import FORMS, object_map
 from reproducible.backbones.base import Backbone
 from reproducible.models.unified import Learner
@@ -22,9 +22,34 @@ from reproducible.resampling import resample
 from reproducible.resources import UserError, nearest_name
 from reproducible.types import Output
 
-GATES = ("pooled", "unpooled", "none")
+GATES = ("pooled", "unpooled", "trunk", "fixed", "none")
 ZOOMS = ("attention", "full", "centre", "random")
 SOURCES = ("first", "mean")
+
+
+class TrunkGates(nn.Module):
+    """The attention of Kim et al. 2018 (ABE): a copy of the next stages of the trunk, shared by all gates, then a 1x1
+    convolution and the logistic function for each gate; one factor a channel and position.
+
+    Args:
+        backbone: the trunk that the stages are copied from, with their weights.
+        at: the stage whose map is gated.
+        until: the last stage copied; its map is as large as that of ``at``.
+        branches: J.
+    """
+
+    def __init__(self, backbone: Backbone, at: str, until: str, branches: int) -> None:
+        super().__init__()
+        self.at, self.until, self.branches = at, until, branches
+        self.trunk = copy.deepcopy(backbone)
+        kept = range(backbone.index(at), backbone.index(until) + 1)
+        self.trunk.stages = nn.ModuleDict(s for i, s in enumerate(self.trunk.stages.items()) if i in kept)
+        self.excite = nn.Conv2d(backbone.channels[until], branches * backbone.channels[at], 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Factors of each gate, :math:`(J, N, C, H, W)`, for maps :math:`(N, C, H, W)`."""
+        seen = self.trunk.walk(maps, self.at, (self.until,))[self.until]
+        return torch.sigmoid(self.excite(seen).unflatten(1, (self.branches, -1)).transpose(0, 1))
 
 
 class DeML(nn.Module):
@@ -35,8 +60,10 @@ class DeML(nn.Module):
         scales: I.
         branches: J.
         dim: d; each learner has ``dim // (scales * branches)`` dimensions.
-        gate: ``pooled`` (the document's), ``unpooled`` (the released code's) or ``none``: J plain heads.
+        gate: ``pooled`` (the document's), ``unpooled`` (the released code's), ``trunk`` (ABE's, which looks through a
+            copy of the stages as far as ``until``), or as controls ``fixed`` (drawn once) and ``none``: J plain heads.
         at: the stage behind which the gates stand (pool3 in the document, 4b in the released code).
+        until: of the gate ``trunk`` alone.
         hidden: width of a gate's inner layer.
         shared_trunk: all scales use one trunk.
         shared_learner: the learners of a scale share their weight, as in the released code; J plain heads cannot.
@@ -59,6 +86,7 @@ class DeML(nn.Module):
         dim: int = 512,
         gate: str = "pooled",
         at: str = "pool3",
+        until: str = "4e",
         hidden: int = 64,
         shared_trunk: bool = False,
         shared_learner: bool = True,
@@ -88,10 +116,14 @@ class DeML(nn.Module):
         self.walk = {"form": form, "steps": steps, "locality": locality}
         copies = [] if shared_trunk else [copy.deepcopy(backbone) for _ in range(scales - 1)]
         self.trunks = nn.ModuleList([backbone, *copies])
-        size, pooled = dim // (scales * branches), gate == "pooled"
-        channels = backbone.channels
+        size, channels = dim // (scales * branches), backbone.channels
         self.gates = nn.ModuleList(
-            ChannelGates(channels[at], branches, hidden, pooled) for _ in range(0 if plain else scales)
+            TrunkGates(backbone, at, until, branches)
+            if gate == "trunk"
+            else FixedGates(channels[at], branches)
+            if gate == "fixed"
+            else ChannelGates(channels[at], branches, hidden, gate == "pooled")
+            for _ in range(0 if plain else scales)
         )
         self.learners = nn.ModuleList(
             nn.ModuleList(Learner(channels[backbone.last], size) for _ in range(1 if shared_learner else branches))
@@ -110,7 +142,7 @@ class DeML(nn.Module):
             Output with the embedding of each scale among its features (``scale_1`` ...); among its attention the
             factors of the gates, (N, J, C), averaged over positions (``gate_1`` ...), the maps (``map_1_4e`` ...), the
             windows behind the first as fractions of the image (``window_2`` ...) and, as 1, which of them are the whole
-            of the window before for want of an object (``whole_2`` ...).
+            of the window before for want of an object (``whole_2`` ..., (N, 1)).
         """
         source = images if view is None else view
         window = images.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(len(images), 4)
@@ -173,7 +205,7 @@ class DeML(nn.Module):
             seen = branches[0] if self.source == "first" else branches.mean(dim=0)
             found[f"map_{scale + 1}_{layer}"] = object_map(seen, **self.walk)
         boxes, whole = object_boxes(list(found.values()), side)
-        return boxes / side, found | {f"whole_{scale + 2}": whole.float()}
+        return boxes / side, found | {f"whole_{scale + 2}": whole.float()[:, None]}
 
 
 def _require(condition: bool, name: str, rule: str, value: object, hint: str = "") -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from reproducible.resources import UserError, nearest_name
-from reproducible.studies import baseline, glyph_baseline, glyph_ladder, glyph_vem, three_sets, vem
+from reproducible.studies import baseline, deml, glyph_baseline, glyph_deml, glyph_ladder, glyph_vem, three_sets, vem
 from reproducible.studies.base import PROFILES, Arm, Study, Tuning
 
-ALL = (baseline, glyph_baseline, glyph_ladder, three_sets, vem, glyph_vem)
+ALL = (baseline, glyph_baseline, glyph_ladder, three_sets, vem, glyph_vem, deml, glyph_deml)
 STUDIES = {module.STUDY.name: module.STUDY for module in ALL}
 
 

@@ -34,6 +34,7 @@ class Arm:
         extra_seeds: further seeds of draw 0, for the noise floor.
         minutes: measured cost of one run, in minutes of one core with AVX2 and no bf16 units.
         ships: whether its data set ships with the package; profile smoke runs no other arm.
+        smoke: whether profile smoke runs it; False where other arms go through the same code.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Arm:
     extra_seeds: int = 0
     minutes: float = 0.0
     ships: bool = True
+    smoke: bool = True
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,11 @@ class Study:
         raise UserError(f"Study {self.name!r} has no arm {name!r}.{nearest_name(name, [a.name for a in self.arms])}")
 
     @property
+    def smoke_arms(self) -> tuple[Arm, ...]:
+        """What profile smoke runs."""
+        return tuple(arm for arm in self.arms if self.smoke and arm.ships and arm.smoke)
+
+    @property
     def tuning_records(self) -> str:
         """Name of the file that holds the records of the trials."""
         return f"{(self.tuned_by or self).name}_tuning"
@@ -148,7 +155,7 @@ class Study:
             UserError: if it is neither smoke nor quick nor the study's own profile.
         """
         if profile == "smoke":
-            return [self.config(arm, 0, profile=profile) for arm in self.arms if self.smoke and arm.ships]
+            return [self.config(arm, 0, profile=profile) for arm in self.smoke_arms]
         if profile == "quick":
             return [_shortened(self.config(name, 0), self.live_steps) for name in self.live]
         if profile != self.profile:
@@ -206,9 +213,8 @@ def _shortened(config: RunConfig, steps: int) -> RunConfig:
 
 def _smoke(config: RunConfig) -> RunConfig:
     """The same code path in seconds: few classes, few small images, few steps."""
-    size = min(config.data.input_size, 64)
-    data = replace(
-        config.data, limit_classes=6, limit_images=4, input_size=size, classes_per_batch=4, images_per_class=2
-    )
+    few = {"limit_classes": 6, "limit_images": 4, "classes_per_batch": 4, "images_per_class": 2}
+    size, view = min(config.data.input_size, 64), min(config.data.view_size, 80)
+    data = replace(config.data, input_size=size, view_size=view, **few)
     evaluation = replace(config.evaluation, every=2, test_every=2, seen_every=2, seen_images=4)
     return replace(config, data=data, evaluation=evaluation, steps=min(config.steps, 4), precision="fp32")

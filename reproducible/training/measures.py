@@ -6,12 +6,25 @@
 - ``gate``, at every look: quantiles of the gate, and the share that is discarded (claim V04).
 - ``variances``, of the selected and of the last checkpoint: the pooled features' variances, over all training images
   as an evaluation sees them and over the test classes (claims V03, V05 and V06).
+- ``branches``, of both checkpoints: how alike the J branches of a scale are on test images, as mean cosines in per
+  cent: ``learner_cosine`` and, where there are gates, ``gate_cosine``, means over the pairs (claims D21, D22 and D24),
+  and all pairs of each scale, ``learner_overlap`` and ``gate_overlap``.
+- ``windows``, of both checkpoints: of each scale behind the first, the per cent of test images whose window is the
+  whole one before for want of an object (``whole_2`` ...), and the mean side of the window in per cent of the image's
+  (``side_2`` ...).
+- ``attributes``, of both checkpoints, where parts are known: mean average precision of their probes on the embedding,
+  ``attribute_probe_map`` (claim D02), and, where there are branches, how differently their pooled features serve them:
+  the standard deviation over branches of the accuracy of each probe, averaged over parts and scales,
+  ``gate_attribute_selectivity`` (claim D25).
 
-Arithmetic: :mod:`reproducible.evaluation.clustering`, :mod:`reproducible.evaluation.features`. Explained on page:
-vem.
+Arithmetic: :mod:`reproducible.evaluation.clustering`, :mod:`reproducible.evaluation.features` and
+:mod:`reproducible.evaluation.probes`. Explained on pages: vem,
+channel-attention.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -24,17 +37,22 @@ from reproducible.evaluation.features import (
     batch_variance_errors,
     discarded_gate_share,
     gate_quantiles,
+    mean_overlap,
+    overlap,
     relative_variance_error,
     variance_fisher_correlation,
 )
+from reproducible.evaluation.probes import attribute_map, part_probes
 from reproducible.records import encode_clusters
-from reproducible.training.evaluate import embed
+from reproducible.resources import UserError
+from reproducible.training.evaluate import EMBEDDING, embed, embed_all
 from reproducible.training.seeding import generator
 from reproducible.training.sets import Sets
 
 STARTS = 10
 BATCHES = 200  # of either kind, for the error of a batch's variance
 _SHOWN = 64  # images that a gate is asked for
+_COMPARED = 512  # test images at most that branches and windows are looked at on
 
 
 def at_look(
@@ -63,10 +81,21 @@ def at_look(
     return {name: round(value, 4) for name, value in found.items()}, kept
 
 
-def at_end(model: nn.Module, images: Tensor, store: Store, sets: Sets, config: RunConfig) -> dict[str, float]:
-    """The measures of the selected or the last checkpoint; the arguments are those of :func:`at_look`."""
-    if "variances" not in config.evaluation.measures:
-        return {}
+def at_end(model: nn.Module, images: Tensor, store: Store, sets: Sets, config: RunConfig) -> dict[str, Any]:
+    """The measures of the selected or the last checkpoint; the arguments are those of :func:`at_look`.
+
+    Raises:
+        UserError: if the model or the data set has not what is asked for.
+    """
+    kinds = {"variances": _variances, "branches": _branches, "windows": _windows, "attributes": _attributes}
+    found: dict[str, Any] = {}
+    for name, take in kinds.items():
+        if name in config.evaluation.measures:
+            found |= take(model, images, store, sets, config)
+    return found
+
+
+def _variances(model: nn.Module, images: Tensor, store: Store, sets: Sets, config: RunConfig) -> dict[str, float]:
     test, train = _test(sets), sets.train
     unseen, seen = (embed(model, images, part, config, "conv", store.aspects).cpu().numpy() for part in (test, train))
     labels, variance = store.labels[test], seen.astype(np.float64).var(axis=0)
@@ -89,6 +118,64 @@ def at_end(model: nn.Module, images: Tensor, store: Store, sets: Sets, config: R
     errors = batch_variance_errors(seen, balanced)
     found["balanced_batch_variance_relative_error"], found["balanced_batch_variance_bias"] = errors
     return {name: round(value, 4) for name, value in found.items()}
+
+
+def _branches(model: nn.Module, images: Tensor, store: Store, sets: Sets, config: RunConfig) -> dict[str, Any]:
+    gates = [f"gate_{scale + 1}" for scale in range(len(getattr(model, "gates", ())))]
+    rows = embed_all(model, images, _few(sets), config, ("emb", *gates), store.aspects)
+    learned = _by_branch(model, rows["emb"].cpu().numpy())
+    kinds = {"learner": [overlap(scale) for scale in learned]}
+    if gates:
+        kinds["gate"] = [overlap(np.moveaxis(rows[name].cpu().numpy(), 1, 0)) for name in gates]
+    found: dict[str, Any] = {}
+    for name, scales in kinds.items():
+        found[f"{name}_cosine"] = round(float(np.mean([mean_overlap(scale) for scale in scales])), 4)
+        found[f"{name}_overlap"] = [np.round(scale, 1).tolist() for scale in scales]
+    return found
+
+
+def _windows(model: nn.Module, images: Tensor, store: Store, sets: Sets, config: RunConfig) -> dict[str, float]:
+    numbers = range(2, getattr(model, "scales", 1) + 1)
+    names = [f"{what}_{number}" for number in numbers for what in ("whole", "window")]
+    rows = embed_all(model, images, _few(sets), config, names, store.aspects)
+    found = {}
+    for number in numbers:
+        found[f"whole_{number}"] = 100 * float(rows[f"whole_{number}"].mean())
+        sides = rows[f"window_{number}"][:, 2:] - rows[f"window_{number}"][:, :2]
+        found[f"side_{number}"] = 100 * float(sides.prod(dim=1).sqrt().mean())
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def _attributes(model: nn.Module, images: Tensor, store: Store, sets: Sets, config: RunConfig) -> dict[str, float]:
+    if not store.class_parts:
+        raise UserError(f"Data set {store.name!r} knows no parts of its classes; leave out the measure attributes.")
+    test = _test(sets)
+    parts = [store.class_parts[label] for label in store.labels[test]]
+    rows = embed_all(model, images, test, config, (EMBEDDING, "conv"), store.aspects)
+    found = {"attribute_probe_map": 100 * attribute_map(rows[EMBEDDING].cpu().numpy(), parts)}
+    if getattr(model, "branches", 1) > 1:
+        pooled = _by_branch(model, rows["conv"].cpu().numpy())
+        read = [[[*part_probes(branch, parts).values()] for branch in scale] for scale in pooled]  # (I, J, parts)
+        found["gate_attribute_selectivity"] = 100 * float(np.std(read, axis=1).mean())
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def _few(sets: Sets) -> np.ndarray:
+    """Test queries, evenly chosen."""
+    queries, _ = sets.evaluation["test"]
+    return queries[:: -(-len(queries) // _COMPARED)]
+
+
+def _by_branch(model: nn.Module, rows: np.ndarray) -> np.ndarray:
+    """Features of all branches side by side, (N, I J d), as (I, J, N, d).
+
+    Raises:
+        UserError: if the model has no two branches.
+    """
+    scales, branches = getattr(model, "scales", 1), getattr(model, "branches", 1)
+    if branches < 2:
+        raise UserError(f"{type(model).__name__} has no branches to compare; leave out the measure branches.")
+    return np.moveaxis(rows.reshape(len(rows), scales, branches, -1), 0, 2)
 
 
 def _test(sets: Sets) -> np.ndarray:

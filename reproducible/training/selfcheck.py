@@ -127,6 +127,7 @@ class _Learners(nn.Module):
             weights=tuple(learner.weight for learner in self.learners),
             inputs=(pooled, pooled),
             features={"emb": learned[0], "conv": pooled},
+            attention={"gate_1": torch.sigmoid(torch.stack(learned, dim=1))},
             penalties={"L_var": learned[0].var(dim=0).mean()},
         )
 

@@ -11,13 +11,14 @@ from reproducible.studies import STUDIES, Arm, Study
 
 
 def arms_of(criterion: Criterion) -> list[str]:
-    """The arms that a criterion reads."""
+    """The arms whose runs a criterion reads."""
     pairs = criterion.get("pairs", [])
-    return [
+    named = [
         *criterion.get("arms", []),
         *(arm for pair in pairs for arm in pair),
         *([criterion["arm"]] if "arm" in criterion else []),
     ]
+    return [name.partition("/")[0] for name in named]
 
 
 def served() -> Iterator[tuple[str, Criterion, Study]]:

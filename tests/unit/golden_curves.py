@@ -81,7 +81,7 @@ def model_curve(name: str) -> list[float]:
 
 
 def loss_curve(name: str) -> list[float]:
-    """Two learners over six images of three classes, with a penalty; the same chance in every step."""
+    """Two learners over six images of three classes, with gates and a penalty; the same chance in every step."""
     objective = build_objective([Component(name, OPTIONS.get(name, {}))]).double()
     initialise(objective, 3)
     labels = torch.tensor([0, 0, 1, 1, 2, 2])
@@ -91,7 +91,8 @@ def loss_curve(name: str) -> list[float]:
     def value() -> Tensor:
         learners = tuple(x @ w.T for x, w in zip(inputs, weights, strict=True))
         penalties = {"L_var": sum(x.var(dim=0).mean() for x in learners)}
-        output = Output(F.normalize(learners[0]), learners, weights, inputs, penalties=penalties)
+        gates = {"gate_1": torch.sigmoid(torch.stack(learners, dim=1))}
+        output = Output(F.normalize(learners[0]), learners, weights, inputs, attention=gates, penalties=penalties)
         torch.manual_seed(5)
         return sum(objective(output, Batch(torch.empty(6, 3, 1, 1), labels)).values())
 

@@ -245,6 +245,20 @@ def test_a_flat_curve_of_an_arm_that_learned_nothing_supports_nothing() -> None:
     assert row.word == "inconclusive (new fails here)"
 
 
+def test_a_feature_of_an_arm_is_searched_by_itself() -> None:
+    """The second scale of the arm ``new`` against its first, in the primary protocol, at the selected checkpoint."""
+    records = arms(new=OLD)
+    for run in records:
+        scales = {f"scale_{i}": {"test": {"recall_at_1": OLD[run["draw"]] + gain}} for i, gain in ((1, -2.0), (2, 3.0))}
+        other = {"scale_2": {"test": {"recall_at_1": 0.0}}}
+        run["selected"]["further"] = {"first": {"features": scales}, "second": {"features": other}}
+    criterion = difference(arms=["new/scale_2", "new/scale_1"])
+    assert judge(criterion, records).mean == pytest.approx(5)
+    assert judge({**criterion, "arms": ["new/scale_2", "new"]}, records).mean == pytest.approx(3)
+    assert judge({**criterion, "arms": ["new/scale_3", "new"]}, records).word == "not run"
+    assert judge({**criterion, "at": "last"}, records).word == "not run"
+
+
 def test_the_spread_between_seeds() -> None:
     plain = {"level": "real", "study": "baseline", "test": "seed_spread", "arm": "new", "metric": "recall_at_1"}
     criterion = {**plain, "at": "selected", "relation": ">=", "threshold": 0.3, "reason": "", "n": 5}

@@ -79,7 +79,9 @@ def test_every_loss_runs_forward_and_backward(name: str) -> None:
     weight = torch.randn(4, 6, generator=stream, requires_grad=True)
     learned = given @ weight.T, given.square() @ weight.T
     inputs, penalties = (given, given.square()), {"L_var": learned[0].var(dim=0).mean()}
-    output = Output(nn.functional.normalize(learned[0]), learned, (weight,) * 2, inputs, penalties=penalties)
+    gates = {"gate_1": torch.sigmoid(torch.stack(learned, dim=1))}
+    embedding = nn.functional.normalize(learned[0])
+    output = Output(embedding, learned, (weight,) * 2, inputs, attention=gates, penalties=penalties)
     objective = build_objective([Component(name, OPTIONS.get(name, {}))])
     objective(output, Batch(torch.empty(4, 3, 1, 1), LABELS))  # the adversary's rise begins at 0
     (loss,) = objective(output, Batch(torch.empty(4, 3, 1, 1), LABELS)).values()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.linear_model import RidgeClassifier
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.linear_model import Ridge, RidgeClassifier
+from sklearn.metrics import average_precision_score, balanced_accuracy_score
 from sklearn.preprocessing import StandardScaler, normalize
 
-from reproducible.evaluation.probes import RIDGE, part_probes
+from reproducible.evaluation.probes import RIDGE, attribute_map, part_probes
 
 BASES, MARKS = (
     "abcdefghijklmnop",
@@ -55,6 +55,32 @@ def test_equals_scikit_learn(column: int, noise: float) -> None:
     expected = balanced_accuracy_score(truth, read.astype(str))
     found = part_probes(rows, classes())[("probe_base", "probe_above", "probe_below")[column]]
     assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_attribute_map_equals_scikit_learn() -> None:
+    """Average precision of each value in each fold, by scikit-learn's ridge regression and its score."""
+    rows, parts = embeddings(True, 1.5), np.array(classes())
+    base_number, unit = np.unique(parts[:, 0], return_inverse=True)[1], normalize(rows)
+    of_parts = []
+    for column in range(3):
+        fold = np.arange(len(rows)) % 2 if column == 0 else base_number % 2
+        found = []
+        for held in (0, 1):
+            learnt = fold != held
+            scaler = StandardScaler().fit(unit[learnt])
+            for value in np.unique(parts[:, column]):
+                wanted = parts[:, column] == value
+                model = Ridge(alpha=RIDGE).fit(scaler.transform(unit[learnt]), 2.0 * wanted[learnt] - 1)
+                scores = model.predict(scaler.transform(unit[~learnt]))
+                if wanted[~learnt].any():
+                    found.append(average_precision_score(wanted[~learnt], scores))
+        of_parts.append(np.mean(found))
+    assert attribute_map(rows, classes()) == pytest.approx(np.mean(of_parts), abs=1e-9)
+
+
+def test_attribute_map_of_what_is_kept_and_dropped() -> None:
+    assert attribute_map(embeddings(True), classes()) > 0.98
+    assert attribute_map(embeddings(False), classes()) < 0.9
 
 
 def test_marks_kept_alike_on_all_bases_are_read_on_new_ones() -> None:

@@ -9,7 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reproducible.losses.adversarial import Adversary, Discriminator, PushApart, push_apart, ramp, reverse_gradient
+from reproducible.losses.adversarial import (
+    Adversary,
+    Discriminator,
+    GateRepulsion,
+    PushApart,
+    push_apart,
+    ramp,
+    reverse_gradient,
+)
 from reproducible.losses.objective import Objective
 from reproducible.resources import UserError
 from reproducible.types import Batch, Output
@@ -118,6 +126,66 @@ def test_push_apart_is_the_released_formula() -> None:
                     total += max(0.0, 2 - (a - b).norm().item()) ** 2 / (2 * N)
     assert push_apart(found, 3).item() == pytest.approx(total)
     assert PushApart(3)(output(found), BATCH).item() == pytest.approx(0.2 * total)
+
+
+@pytest.mark.parametrize("margin", [1.0, 4.0])
+def test_push_apart_of_squares(margin: float) -> None:
+    """ABE's divergence at a margin of 1; at 4, the sum of 1 + cosine over the pairs."""
+    found = learners(3)
+    total, cosines = 0.0, 0.0
+    for j in range(3):
+        for other in range(j + 1, 3):
+            for n in range(N):
+                a, b = (F.normalize(found[k][n], dim=0) for k in (j, other))
+                total += max(0.0, margin - (a - b).square().sum().item()) / (2 * N)
+                cosines += (1 + (a @ b).item()) / N
+    assert PushApart(3, 1.0, margin, squares=True)(output(found), BATCH).item() == pytest.approx(total)
+    assert (total == pytest.approx(cosines)) == (margin == 4.0)
+
+
+def test_rival_without_normalisation_wins_by_shrinking() -> None:
+    rival = Discriminator(D, normalised=False).double()
+    x = F.normalize(learners(1)[0].detach())
+    before = rival(x)
+    with torch.no_grad():
+        rival.layers[2].weight.mul_(0.1)
+        rival.layers[2].bias.mul_(0.1)
+    torch.testing.assert_close(rival(x), 0.1 * before)
+    loss = Adversary(D, branches=2, normalised=False).double()
+    with torch.no_grad():
+        for parameter in loss.rivals.parameters():
+            parameter.zero_()
+    assert loss(output(learners(2)), BATCH).item() == 0
+
+
+def test_rival_without_a_shift_cannot_send_all_to_one_point() -> None:
+    x = torch.cat([F.normalize(x.detach()) for x in learners(3)])
+    with_shift, without = Discriminator(D).double(), Discriminator(D, shifted=False).double()
+    with torch.no_grad():
+        with_shift.layers[4].weight.zero_()
+        with_shift.layers[4].bias.fill_(1)
+    torch.testing.assert_close(with_shift(x), torch.full((3 * N, 128), 128**-0.5, dtype=torch.float64))
+    assert not list(without.layers[4].parameters())
+    for scale in (1e-2, 1.0, 1e2):
+        with torch.no_grad():
+            without.layers[3].weight.mul_(scale)
+        assert without.layers(x).mean(0).abs().max().item() < 1e-9
+        assert (without(x) @ without(x).T).mean().item() < 0.5
+
+
+def test_gate_repulsion_is_the_mean_cosine_of_pairs_of_gates() -> None:
+    gates = {f"gate_{i}": torch.rand(N, 3, 7, dtype=torch.float64) for i in (1, 2)}
+    pairs = [
+        F.cosine_similarity(of[n, j], of[n, other], dim=0).item()
+        for of in gates.values()
+        for n in range(N)
+        for j, other in ((0, 1), (0, 2), (1, 2))
+    ]
+    found = Output(torch.empty(0), (), attention={**gates, "map_1_5b": torch.empty(N, 2, 2)})
+    assert GateRepulsion(0.5)(found, BATCH).item() == pytest.approx(0.5 * sum(pairs) / len(pairs))
+    for attention in ({}, {"gate_1": gates["gate_1"][:, :1]}):
+        with pytest.raises(UserError, match="GateRepulsion needs a model with two gates or more a scale"):
+            GateRepulsion()(Output(torch.empty(0), (), attention=attention), BATCH)
 
 
 def test_push_apart_leads_three_learners_to_a_mutual_cosine_of_minus_a_half() -> None:

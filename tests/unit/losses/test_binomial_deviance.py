@@ -189,3 +189,17 @@ def test_parameters_of_a_loss_belong_to_the_objective() -> None:
     found = objective(Output(embeddings(torch.float32), (embeddings(torch.float32),)), Batch(torch.empty(6), labels()))
     found["proxy"].backward()
     assert proxies.proxies.grad.abs().sum() > 0
+
+
+def test_mined_takes_one_negative_for_each_positive_pair() -> None:
+    from reproducible.losses.mining import DistanceWeighted
+
+    x, y = embeddings().repeat(2, 1), labels().repeat(2)
+    torch.manual_seed(3)
+    found = BinomialDeviance(mined=True)(x, y)
+    torch.manual_seed(3)
+    chosen = DistanceWeighted()(x, y)
+    assert len(chosen[2]) == len(chosen[0]) < (y[:, None] != y).sum()
+    torch.testing.assert_close(found, BinomialDeviance()(x, y, chosen))
+    pairs = get_all_pairs_indices(y)
+    assert BinomialDeviance(mined=True)(x, y, pairs) == BinomialDeviance()(x, y, pairs)  # given pairs win

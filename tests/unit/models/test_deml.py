@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from reproducible.attention.boxes import object_boxes
+from reproducible.attention.channel import FixedGates
 from reproducible.attention.object import object_map
 from reproducible.models.deml import DeML
 from reproducible.models.unified import Unified
@@ -101,6 +102,44 @@ def test_plain_heads_see_the_same_features() -> None:
     assert not torch.allclose(output.learners[0], output.learners[1])
 
 
+def test_fixed_gates_are_drawn_once_and_stay() -> None:
+    model = deml(scales=1, branches=3, gate="fixed")
+    found, others = (model(images).attention["gate_1"] for images in (pictures(), 255 - pictures()))
+    assert torch.equal(found, others)  # whatever the image
+    assert torch.equal(found[0], found[1])
+    wide = FixedGates(2000, 2)
+    initialise(wide, 0)
+    logits = torch.logit(wide(torch.zeros(1, 2000, 2, 2)).flatten())
+    assert (logits.mean().item(), logits.std().item()) == (pytest.approx(0, abs=0.1), pytest.approx(1, abs=0.1))
+    assert len(logits.unique()) > 3900  # each channel of each gate has its own
+    assert not any(p.requires_grad for p in model.gates.parameters())
+    low = model.trunks[0](pictures(), ("low",))["low"]
+    _, tail = model.trunks[0].split_at("low")
+    torch.testing.assert_close(model(pictures()).inputs[2], tail(low * found[0, 2][:, None, None]).mean((2, 3)))
+
+
+def test_gates_of_abe_look_through_stages_of_their_own() -> None:
+    from reproducible.backbones.compact import CompactGoogLeNet
+
+    trunk = CompactGoogLeNet()
+    model = DeML(trunk, 1, 3, dim=24, gate="trunk")
+    initialise(model, 3)
+    model.eval()
+    low = trunk(pictures(48), ("pool3",))["pool3"]
+    maps = trunk.walk(low, "pool3", ("4e",))["4e"]  # the copy starts from the same weights
+    excite = model.gates[0].excite
+    gates = torch.sigmoid(F.conv2d(maps, excite.weight, excite.bias)).unflatten(1, (3, -1))
+    found = model(pictures(48))
+    torch.testing.assert_close(found.attention["gate_1"], gates.mean((3, 4)))
+    tail = trunk.walk(low * gates[:, 1], "pool3")["5b"].mean((2, 3))
+    torch.testing.assert_close(found.inputs[1], tail)
+    with torch.no_grad():
+        next(trunk.stages["4a"].parameters()).zero_()
+    torch.testing.assert_close(model(pictures(48)).attention["gate_1"], found.attention["gate_1"])
+    sum(x.square().mean() for x in model(pictures(48)).learners).backward()
+    assert all(p.grad is not None for p in model.parameters())  # no stage is copied in vain
+
+
 def flops(model: DeML, *inputs: Tensor) -> int:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(*inputs)
@@ -131,7 +170,7 @@ def test_second_scale_sees_the_box_of_the_first_one_s_maps(source: str) -> None:
     torch.testing.assert_close(output.attention["map_1_high"], maps)
     boxes, whole = object_boxes([maps], SIDE)
     torch.testing.assert_close(output.attention["window_2"], boxes / SIDE)
-    assert output.attention["whole_2"].tolist() == whole.float().tolist() == [0.0] * N
+    assert output.attention["whole_2"].flatten().tolist() == whole.float().tolist() == [0.0] * N
     assert not output.attention["map_1_high"].requires_grad
     seen = window(pictures(), boxes / SIDE)
     second = deml(scales=1, branches=2, dim=12)
@@ -197,14 +236,17 @@ def test_constant_images_stay_whole_and_are_counted() -> None:
     images = pictures()
     images[1] = 90.0
     found = deml(scales=2, branches=1, gate="none")(images).attention
-    assert found["whole_2"].tolist() == [0.0, 1.0, 0.0, 0.0]
+    assert found["whole_2"].tolist() == [[0.0], [1.0], [0.0], [0.0]]
     assert found["window_2"][1].tolist() == [0.0, 0.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"gate": "pool"}, r"DeML.gate must be one of pooled, unpooled, none, got 'pool'. Did you mean 'pooled'\?"),
+        (
+            {"gate": "pool"},
+            r"DeML.gate must be one of pooled, unpooled, .*, none, got 'pool'. Did you mean 'pooled'\?",
+        ),
         ({"zoom": "center"}, r"DeML.zoom must be one of .* Did you mean 'centre'\?"),
         ({"form": "row"}, r"DeML.form must be .* Did you mean 'rows'\?"),
         ({"source": "last"}, r"DeML.source must be one of first, mean, got 'last'"),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tiny_runs import training
+import torch.nn.functional as F
+from tiny_runs import SIDE, training
 
 from reproducible.config import Component, EvaluationConfig, to_dict
 from reproducible.data.store import Store
+from reproducible.data.transforms import crop_resize
 from reproducible.evaluation import kmeans, nmi, pairwise_f1
+from reproducible.evaluation.probes import PARTS, attribute_map, part_probes
 from reproducible.records import decode_clusters, encode_clusters, run_lengths, verify
 from reproducible.resources import UserError
 from reproducible.training.evaluate import embed
@@ -35,7 +39,10 @@ def test_digests_stay_as_they_are_without_measures() -> None:
 
 
 def test_unknown_measures_and_measures_of_trials() -> None:
-    with pytest.raises(UserError, match=r"EvaluationConfig\.measures must be some of clusters, gate, variances"):
+    with pytest.raises(
+        UserError,
+        match=r"EvaluationConfig\.measures must be some of clusters, gate, variances, branches, windows, attributes",
+    ):
         EvaluationConfig(measures=("cluster",))
     with pytest.raises(UserError, match=r"EvaluationConfig\.measures must be empty where test is off"):
         EvaluationConfig(test=False, measures=("gate",))
@@ -121,3 +128,58 @@ def test_gates_of_every_kind(tmp_path: Path, store: Store, gate: str) -> None:
 def test_gate_of_a_model_without(tmp_path: Path, store: Store) -> None:
     with pytest.raises(UserError, match="The model puts out no feature 'gate'"):
         finished(tmp_path, store, ("gate",), Component("unified", {"dim": 6}))
+
+
+DEML = Component("deml", {"scales": 2, "branches": 3, "dim": 24, "at": "low", "hidden": 3, "layers": ["high"]})
+
+
+def test_branches_and_windows_are_those_of_test_images(tmp_path: Path, store: Store) -> None:
+    evaluation = EvaluationConfig(every=4, measures=("branches", "windows"))
+    run = training(tmp_path, store, model=DEML, objective=LOSSES[:1], evaluation=evaluation, steps=4)
+    result = run.run()
+    found, (queries, _) = result["last"]["test"], run.sets.evaluation["test"]
+    stored, edge = run.images[queries], SIDE / 16  # the central window of 0.875
+    boxes = torch.tensor([[edge, edge, SIDE - edge, SIDE - edge]]).expand(len(queries), 4)
+    output = run.model.eval()(crop_resize(stored, boxes, run.config.data.input_size))
+    cosines = {"learner": [], "gate": []}
+    for scale in range(2):
+        for j, other in ((0, 1), (0, 2), (1, 2)):
+            a, b = (output.learners[3 * scale + k] for k in (j, other))
+            cosines["learner"].append(F.cosine_similarity(a, b).mean().item())
+            gates = output.attention[f"gate_{scale + 1}"]
+            cosines["gate"].append(F.cosine_similarity(gates[:, j], gates[:, other]).mean().item())
+    for name, values in cosines.items():
+        assert found[f"{name}_cosine"] == pytest.approx(100 * np.mean(values), abs=1e-2)
+        assert found[f"{name}_overlap"][1][0][2] == pytest.approx(100 * values[4], abs=0.1)
+    window = output.attention["window_2"]
+    sides = ((window[:, 2] - window[:, 0]) * (window[:, 3] - window[:, 1])).sqrt()
+    assert found["side_2"] == pytest.approx(100 * sides.mean().item(), abs=1e-2)
+    assert found["whole_2"] == pytest.approx(100 * output.attention["whole_2"].mean().item(), abs=1e-2)
+    assert "learner_cosine" in result["selected"]["test"]
+    assert "learner_cosine" not in result["curve"][0].get("seen", {})
+
+
+def test_attributes_of_branches(tmp_path: Path, store: Store) -> None:
+    """Made-up parts: three marks on classes that share a base with two others."""
+    parts = tuple((str(number // 3), ("", "acute", "grave")[number % 3], "dot") for number in range(81))
+    known = replace(store, class_parts=parts)
+    evaluation = EvaluationConfig(every=4, measures=("attributes",))
+    run = training(tmp_path, known, model=DEML, objective=LOSSES[:1], evaluation=evaluation, steps=4)
+    found = run.run()["last"]["test"]
+    rows = np.concatenate(run.sets.evaluation["test"])
+    named = [parts[label] for label in store.labels[rows]]
+    whole = embed(run.model, run.images, rows, run.config).numpy()
+    assert found["attribute_probe_map"] == pytest.approx(100 * attribute_map(whole, named), abs=1e-2)
+    pooled = embed(run.model, run.images, rows, run.config, "conv").numpy()  # six branches of 12 channels
+    read = [[part_probes(pooled[:, 12 * k : 12 * k + 12], named)[f"probe_{p}"] for p in PARTS] for k in range(6)]
+    spread = np.mean([np.std([read[3 * scale + j][p] for j in range(3)]) for scale in range(2) for p in range(3)])
+    assert found["gate_attribute_selectivity"] == pytest.approx(100 * spread, abs=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("measure", "words"),
+    [("branches", "Unified has no branches to compare"), ("attributes", "'groceries' knows no parts of its classes")],
+)
+def test_measures_of_what_is_not_there(tmp_path: Path, store: Store, measure: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        finished(tmp_path, store, (measure,), Component("unified", {"dim": 6}))

@@ -1,0 +1,202 @@
+"""Tables and figures of models with several scales and branches (pages: channel-attention, grid and ledger).
+
+Every number comes from a record or is computed from a model; what has not been run says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from reproducible.contrasts import by_run
+from reproducible.report.figures import WIDTH, styled
+from reproducible.report.tables import NOT_RUN, difference, mean_interval, spread, values_of
+from reproducible.studies import Arm, Study
+from reproducible.types import RunRecord
+
+
+def measure_table(
+    arms: Sequence[Arm],
+    records: Sequence[RunRecord],
+    metrics: Mapping[str, str],
+    published: Mapping[str, Mapping[str, float]] | None = None,
+) -> pd.DataFrame:
+    """Any metrics of the test classes at the selected checkpoint, a row an arm, with t intervals over class draws; a
+    metric that an arm that was run does not have, such as a cosine of its only learner, leaves its cell empty.
+
+    Args:
+        arms: in the order of the rows.
+        records: of their study.
+        metrics: column -> name as in the records.
+        published: numbers to stand beside, by column title and arm.
+    """
+    rows = []
+    for arm in arms:
+        found = {title: values_of(records, arm.name, metric=name) for title, name in metrics.items()}
+        ran = any(found.values())
+        rows.append(
+            {
+                "arm": arm.title,
+                **{title: values.get(arm.name, float("nan")) for title, values in (published or {}).items()},
+                "draws": f"{max(map(len, found.values()))} of {arm.draws}",
+                **{title: spread([*values.values()]) if values or not ran else "" for title, values in found.items()},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def effect_table(
+    pairs: Mapping[str, tuple[Arm, Arm]], benchmarks: Mapping[str, tuple[Study, Sequence[RunRecord]]]
+) -> pd.DataFrame:
+    """Paired differences of Recall@1 at the selected checkpoint, in points: a row a pair, a column a benchmark.
+
+    Args:
+        pairs: what is changed -> treatment and control.
+        benchmarks: title -> study and its records; an arm that the study does not declare leaves its cell empty.
+    """
+    rows = []
+    for title, (treatment, control) in pairs.items():
+        row = {"changed": title, "compared": f"{treatment.title} - {control.title}"}
+        for name, (study, records) in benchmarks.items():
+            gaps = difference(records, treatment.name, control.name)
+            low, high = mean_interval(gaps)
+            found = f"{np.mean(gaps):+.1f} [{low:+.1f}, {high:+.1f}], n = {len(gaps)}" if len(gaps) > 1 else NOT_RUN
+            row[name] = found if {treatment.name, control.name} <= {arm.name for arm in study.arms} else ""
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def term_table(
+    benchmark: tuple[Study, Sequence[RunRecord]], arms: Sequence[str], term: str, title: str
+) -> pd.DataFrame:
+    """A term of the objective at the first, the middle and the last look, mean over class draws; a row an arm.
+
+    Args:
+        benchmark: study and its records.
+        arms: their names.
+        term: name in the records, its weight included.
+        title: of the benchmark.
+    """
+    study, records = benchmark
+    rows = []
+    for arm in (study.arm(name) for name in arms):
+        curves = [[point["terms"][term] for point in r["curve"]] for r in by_run(records, arm.name).values()]
+        looks = {"first look": 0, "middle": len(curves[0]) // 2 if curves else 0, "last look": -1}
+        found = {
+            name: f"{np.mean([curve[place] for curve in curves]):.2f}" if curves else NOT_RUN
+            for name, place in looks.items()
+        }
+        rows.append({"arm": arm.title, "benchmark": title, **found})
+    return pd.DataFrame(rows)
+
+
+def by_scale(records: Sequence[RunRecord], arm: str) -> dict[str, dict[int, float]]:
+    """Recall@1 in the primary protocol of each scale by itself, by class draw, at the selected checkpoint."""
+    found: dict[str, dict[int, float]] = {}
+    for (draw, seed), record in sorted(by_run(records, arm).items()):
+        protocols = record["selected"].get("further", {}) if seed == draw else {}
+        for name, point in next(iter(protocols.values()), {"features": {}})["features"].items():
+            if name.startswith("scale_"):
+                found.setdefault(name, {})[draw] = point["test"]["recall_at_1"]
+    return found
+
+
+def scale_table(
+    arms: Sequence[Arm], records: Sequence[RunRecord], published: Mapping[str, Mapping[str, str]] | None = None
+) -> pd.DataFrame:
+    """Recall@1 of the whole embedding beside that of each scale alone, as Table 2 of DeML prints them.
+
+    Args:
+        arms, records: of one study.
+        published: texts to stand beside, by column title and arm.
+    """
+    rows = []
+    for arm in arms:
+        whole, scales = values_of(records, arm.name), by_scale(records, arm.name)
+        alone = " / ".join(f"{np.mean(list(values.values())):.1f}" for values in scales.values())
+        rows.append(
+            {
+                "arm": arm.title,
+                **{title: values.get(arm.name, "") for title, values in (published or {}).items()},
+                "draws": f"{len(whole)} of {arm.draws}",
+                "whole, R@1 %": spread(list(whole.values())),
+                "1st / 2nd / 3rd scale": alone or ("" if whole else NOT_RUN),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def cost(study: Study, arm: Arm) -> tuple[int, int]:
+    """Parameters that are trained, and floating-point operations of embedding one image, a product and a sum as two."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from reproducible.models import build_model
+
+    config = study.config(arm, 0)
+    model = build_model(config).eval()
+    inputs = [torch.zeros(1, 3, side, side) for side in config.data.sizes]
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(*inputs)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad), counter.get_total_flops()
+
+
+def cost_table(study: Study, arms: Sequence[Arm], records: Sequence[RunRecord]) -> pd.DataFrame:
+    """What the arms cost: parameters, operations, and minutes of a run, recorded or, where there are none, declared.
+
+    Args:
+        study: whose arms these are; the first is the measure.
+        arms: in the order of the rows.
+        records: of the study.
+    """
+    found = {arm.name: cost(study, arm) for arm in arms}
+    base = found[arms[0].name][1]
+    rows = []
+    for arm in arms:
+        seconds = [r["environment"]["seconds"] for r in by_run(records, arm.name).values()]
+        minutes = f"{min(seconds) / 60:.0f}" if seconds else f"{arm.minutes:g} (declared)"
+        parameters, flops = found[arm.name]
+        rows.append(
+            {
+                "arm": arm.title,
+                "parameters, millions": parameters / 1e6,
+                "GFLOP an image": f"{flops / 1e9:.2f}",
+                "times the first": flops / base,
+                "minutes a run": minutes,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def overlap_of(records: Sequence[RunRecord], arm: str, name: str) -> np.ndarray | None:
+    """Mean over class draws of a matrix of cosines at the selected checkpoint, first scale; None where not run.
+
+    Args:
+        records: of one study.
+        arm: its name.
+        name: ``gate_overlap`` or ``learner_overlap``.
+    """
+    found = [r["selected"]["test"][name][0] for r in by_run(records, arm).values() if name in r["selected"]["test"]]
+    return np.mean(found, axis=0) if found else None
+
+
+@styled
+def overlaps(matrices: Mapping[str, np.ndarray]) -> Figure:
+    """Matrices of mean cosines between branches, side by side, on one scale from -100 to 100 per cent.
+
+    Args:
+        matrices: title -> (J, J), per cent.
+    """
+    figure = Figure(figsize=(WIDTH, WIDTH / max(len(matrices), 3) + 0.3), layout="constrained")
+    places = figure.subplots(1, len(matrices), squeeze=False)[0]
+    for axes, (title, matrix) in zip(places, matrices.items(), strict=True):
+        drawn = axes.imshow(matrix, cmap="RdBu_r", vmin=-100, vmax=100)
+        axes.set(title=title, xticks=range(len(matrix)), yticks=range(len(matrix)))
+        axes.set_xticklabels(range(1, len(matrix) + 1))
+        axes.set_yticklabels(range(1, len(matrix) + 1))
+        axes.grid(visible=False)
+    figure.colorbar(drawn, ax=list(places), shrink=0.7, label="mean cosine (%)")
+    return figure

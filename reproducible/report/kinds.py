@@ -1,0 +1,65 @@
+"""Recall by kind of object, and under further protocols, from the hits and protocols that records keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from reproducible.contrasts import by_run
+from reproducible.data.manifest import load_manifest, read_classes
+from reproducible.records import expand, queries_first
+from reproducible.report.tables import spread
+from reproducible.studies import Arm
+from reproducible.types import RunRecord
+
+
+def kind_table(arms: Sequence[Arm], records: Sequence[RunRecord], data: str) -> pd.DataFrame:
+    """Recall@1 on unseen classes at the selected checkpoint for each kind of object, with t intervals over class draws.
+
+    Args:
+        arms: in the order of the rows.
+        records: of their study; they keep which queries found their class first.
+        data: data set, whose classes have kinds.
+    """
+    kinds = {row.id: row.kind for row in read_classes(load_manifest(data))}
+    rows = []
+    for arm in arms:
+        found: dict[str, list[float]] = {kind: [] for kind in dict.fromkeys(kinds.values())}
+        for record in _own(records, arm.name):
+            hits = queries_first(record, record["selected"])
+            of_query = np.array([kinds[label] for label in expand(record["queries"])])
+            for kind, values in found.items():
+                if (asked := of_query == kind).any():
+                    values.append(float(hits[asked].mean()))
+        rows.append({"R@1 %": arm.title, **{kind: spread(values) for kind, values in found.items()}})
+    return pd.DataFrame(rows)
+
+
+def further_table(arms: Sequence[Arm], records: Sequence[RunRecord], protocol: str) -> pd.DataFrame:
+    """Recall@1 and MAP@R of the whole embedding under a further protocol, at the selected checkpoint.
+
+    Args:
+        arms: in the order of the rows.
+        records: of their study.
+        protocol: its name.
+    """
+    rows = []
+    for arm in arms:
+        looks = [
+            record["selected"]["further"][protocol]["features"]["embedding"]["test"]
+            for record in _own(records, arm.name)
+            if protocol in record["selected"].get("further", {})
+        ]
+        names = {"R@1 %": "recall_at_1", "MAP@R %": "map_at_r"}
+        measured = {title: spread([look[name] for look in looks]) for title, name in names.items()}
+        rows.append({protocol.replace("_", " "): arm.title, **measured})
+    return pd.DataFrame(rows)
+
+
+def _own(records: Sequence[RunRecord], arm: str) -> Iterator[RunRecord]:
+    """The runs of an arm whose seed is the draw's own, by draw."""
+    for (draw, seed), record in sorted(by_run(records, arm).items()):
+        if draw == seed:
+            yield record

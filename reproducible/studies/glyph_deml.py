@@ -1,0 +1,88 @@
+"""DeML: scales and branches with their controls, on glyphs (pages: channel-attention and grid).
+
+Arms are named as in the study ``deml``, after the document's dimensions; the compact network has a quarter of
+GoogLeNet's channels, so learners and the inner layer of a gate have a quarter of the document's sizes. Object attention
+looks at the same windows at 64 pixels, the side of the stored images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from reproducible.config import Component, DataConfig, OptimiserConfig, RunConfig
+from reproducible.studies import deml, glyph_baseline
+from reproducible.studies.base import Params, Study
+
+STEPS = 300
+
+
+def build(params: Params) -> RunConfig:
+    """A run on glyphs; ``params`` as of :func:`reproducible.studies.deml.build` (``dim`` is the document's) and of
+    :func:`reproducible.studies.glyph_baseline.build`. Without scales, the run is the study glyph_baseline's."""
+    if not params["scales"]:
+        return glyph_baseline.build(params)
+    dim = params["dim"] // 4
+    data = DataConfig(
+        name=params["data"],
+        input_size=48,
+        view_size=params["view"] if params["scales"] > 1 else 0,
+        classes_per_batch=16,
+        images_per_class=4,
+        flip=False,
+    )
+    model = deml.model(params, dim)
+    looks = deml.evaluation(params, every=50)
+    return RunConfig(
+        data=data,
+        backbone=Component("compact_googlenet", {"batch_statistics": params["batch_statistics"]}),
+        model=replace(model, options={**model.options, "hidden": 16}),
+        objective=deml.objective(params, dim, STEPS),
+        optimiser=OptimiserConfig(lr=params["lr"], head_multiplier=params["head"], weight_decay=params["decay"]),
+        evaluation=replace(looks, parts=True, measures=(*looks.measures, "attributes")),
+        steps=STEPS,
+    )
+
+
+ONLY_HERE: deml.Declared = {
+    "deml-1-16": ("DeML(1,16)", deml.grid(1, 16)),
+    "deml-1-8-random-gates": ("DeML(1,8), random gates", deml.grid(1, 8, gate="fixed")),
+    "deml-1-8-cosine-penalty": (
+        "DeML(1,8), cosine penalty",
+        deml.grid(1, 8, apart=0.2, margin=4.0, squares=True, **deml.ALONE),
+    ),
+    "deml-1-8-abe-divergence": (
+        "DeML(1,8), ABE's divergence",
+        deml.grid(1, 8, apart=1.0, margin=1.0, squares=True, **deml.ALONE),
+    ),
+}
+"""Arms of claims that are decided on glyphs alone."""
+MINUTES: Mapping[deml.Cost, float] = {
+    **{(0, 1): 1.1, (1, 1): 1.1, (2, 1): 2.9, (3, 1): 4.5, (1, 2): 1.7, (1, 4): 2.4, (1, 8): 3.7, (1, 16): 6.5},
+    **{(2, 2): 3.6, (2, 4): 5.0, (3, 3): 6.6, "u512": 1.3, "u512-lact-printed": 1.3, "heads-4": 1.2, "abe-8": 4.3},
+    **{"full-image-2": 2.3, "centre-zoom-2": 2.3, "random-zoom-2": 2.3, "full-image-3": 3.3, "centre-zoom-3": 3.3},
+}
+"""As of the study ``deml``."""
+_FIRST = {**deml.BY_SCALE, **deml.BY_BRANCH, **deml.ONE, **deml.UNIFIED_ARMS, **deml.DECISIVE}
+_TEN = ("deml-2-4", "centre-zoom-3", "heads-8-random-gates", "deml-1-8-gate-repulsion", "deml-1-8-mined")
+_LATER = {**deml.CELLS, **deml.CONTROLS, **deml.BRANCHES}
+_READ = {**{name: _LATER[name] for name in _TEN}, **ONLY_HERE}
+
+_SMOKE = ("deml-1-8", "deml-1-8-no-adversary", "deml-2-1", "deml-1-8-random-gates", "deml-1-8-gate-repulsion")
+
+STUDY = Study(
+    name="glyph_deml",
+    title="DeML, its parts and their controls, on glyphs",
+    build=build,
+    defaults={**glyph_baseline.STUDY.defaults, **deml.OF_DEML, "view": 64},
+    arms=(
+        *deml.arms(_FIRST, MINUTES, _SMOKE, draws=10),
+        deml.decayed(1.3, 10),
+        *deml.arms(_READ, MINUTES, _SMOKE, tier="B", draws=10),
+        *deml.arms({n: d for n, d in _LATER.items() if n not in _READ}, MINUTES, _SMOKE, tier="B"),
+    ),
+    tunings=(),
+    tuned_by=glyph_baseline.STUDY,
+    live=("deml-1-8", "deml-1-8-no-adversary"),
+    live_steps=100,
+)

@@ -1,0 +1,39 @@
+"""Recall by kind on made-up records of the first twenty classes, which are fruit but for those that are renamed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from made_up import record
+
+from reproducible.data import manifest
+from reproducible.report import kinds
+from reproducible.studies import Arm
+
+ARM = Arm("new", "New", draws=2)
+
+
+def runs() -> list[dict[str, Any]]:
+    """Recall 80 on the first ten classes and 40 on the others, then 90 and 30."""
+    made = [record("new", d, [80 + 10 * d] * 10 + [40 - 10 * d] * 10, seed=d) for d in (0, 1)]
+    other = record("new", 0, 0, seed=5)  # a further seed of draw 0 does not count
+    point = {"test": {"recall_at_1": 12.0, "map_at_r": 3.0}}
+    made[0]["selected"]["further"] = {"photo_to_iconic": {"features": {"embedding": point}}}
+    return [*made, other]
+
+
+def test_recall_by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = manifest.read_classes(manifest.load_manifest("groceries"))
+    named = tuple(row._replace(kind="carton" if row.id >= 10 else row.kind) for row in rows)
+    monkeypatch.setattr(kinds, "read_classes", lambda _: named)
+    table = kinds.kind_table([ARM], runs(), "groceries")
+    assert table.columns.tolist() == ["R@1 %", "fruit", "carton"]
+    assert table.iloc[0].tolist() == ["New", "85.0 [21.5, 148.5]", "35.0 [-28.5, 98.5]"]
+    assert kinds.kind_table([ARM], [], "groceries").iloc[0].tolist() == ["New", "not run", "not run"]
+
+
+def test_further_protocol() -> None:
+    table = kinds.further_table([ARM], runs(), "photo_to_iconic")
+    assert table.iloc[0].tolist() == ["New", "12.0", "3.0"]
+    assert table.columns[0] == "photo to iconic"

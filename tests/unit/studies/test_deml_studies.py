@@ -1,0 +1,158 @@
+"""The arms of DeML: each runs, differs from its control by its switch alone, and serves the claims."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from declared import arms_of, differences, served, untuned
+
+from reproducible.config import Component, RunConfig
+from reproducible.losses.objective import build_objective
+from reproducible.models import build_model
+from reproducible.studies import STUDIES, Study
+from reproducible.training.seeding import initialise
+from reproducible.types import Batch
+
+GROCERIES, GLYPHS = STUDIES["deml"], STUDIES["glyph_deml"]
+BOTH = pytest.mark.parametrize("of", [GROCERIES, GLYPHS], ids=lambda of: of.name)
+
+
+def config(of: Study, name: str) -> RunConfig:
+    return untuned(of, of.arm(name))
+
+
+def step(found: RunConfig) -> None:
+    """One pass forwards and backwards, on the compact network, whose stages have GoogLeNet's names."""
+    run = replace(found, backbone=Component("compact_googlenet"))
+    model, objective = build_model(run), build_objective(run.objective)
+    initialise(model, 0)
+    initialise(objective, 0)
+    images = 255 * torch.rand(4, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    inputs = (images, torch.nn.functional.interpolate(images, size=64)) if run.data.view_size else (images,)
+    losses = objective(model(*inputs), Batch(images, torch.tensor([0, 0, 1, 1])))
+    total = torch.stack(list(losses.values())).sum()
+    total.backward()
+    assert torch.isfinite(total)
+
+
+@BOTH
+def test_every_arm_computes(of: Study) -> None:
+    seen = []
+    for arm in of.arms:
+        found = untuned(of, arm)
+        if (what := (found.model, found.objective)) not in seen and not arm.smoke:
+            seen.append(what)
+            step(found)
+    assert len(seen) > 20
+
+
+@pytest.mark.parametrize("of", [(GROCERIES, STUDIES["baseline"]), (GLYPHS, STUDIES["glyph_baseline"])])
+@pytest.mark.parametrize("name", ["u512", "u512-lact-printed", "u512-lact-tuned"])
+def test_unified_arms_are_runs_of_the_baseline(of: tuple[Study, Study], name: str) -> None:
+    """The same digest, so they cost nothing again."""
+    ours, theirs = of
+    assert replace(ours.config(name, 3), study="") == replace(theirs.config(name, 3), study="")
+
+
+@BOTH
+def test_arms_compared_see_the_same_pixels(of: Study) -> None:
+    """All but those whose batch or input is the switch: the same windows, at the same size, in the same order."""
+    base = config(of, "u512")
+    other = {"u512-160", "u512-settings-of-deml", "u512-settings-of-u512", "deml-2-1-pairs"}
+    for arm in of.arms:
+        if arm.name not in other:
+            found = untuned(of, arm)
+            assert replace(found.data, view_size=0) == base.data, arm.name
+            assert (found.steps, found.optimiser, found.seed) == (base.steps, base.optimiser, base.seed), arm.name
+
+
+@BOTH
+def test_controls_of_object_attention_differ_in_what_the_next_scale_sees(of: Study) -> None:
+    for scales in (2, 3):
+        for name in ("full-image", "centre-zoom", "random-zoom"):
+            if f"{name}-{scales}" in {arm.name for arm in of.arms}:
+                found = differences(config(of, f"deml-{scales}-1"), config(of, f"{name}-{scales}"))
+                assert found == {"model.options.zoom", "evaluation.measures"}
+
+
+@BOTH
+@pytest.mark.parametrize("branches", [4, 8])
+def test_arms_of_diversity_differ_in_the_objective_alone(of: Study, branches: int) -> None:
+    base = config(of, f"deml-1-{branches}")
+    for name in ("no-adversary", "hinge"):
+        found = config(of, f"deml-1-{branches}-{name}")
+        looks = {"evaluation.test_every", "evaluation.seen_every"}
+        assert differences(base, found) - looks == {"objective"}
+        kinds = {term.name for term in found.objective}
+        assert kinds - {"push_apart"} == {"binomial_deviance", "activation_decay", "unit_rows"}
+        assert ("push_apart" in kinds) == (name == "hinge")
+    (rival,) = (term for term in base.objective if term.name == "adversary")
+    assert rival.options["dim"] == base.model.options["dim"] // branches
+    assert rival.options["rise"] == 2 * base.steps // 3
+
+
+@BOTH
+def test_one_gate_is_all_that_deml_1_1_adds(of: Study) -> None:
+    one, plain = config(of, "deml-1-1"), config(of, "u512-lact-tuned")
+    kept = {path for path in differences(one, plain) if not path.startswith(("model", "evaluation"))}
+    assert kept == set()
+
+
+def test_released_model_is_the_released_one() -> None:
+    found = config(GROCERIES, "deml-3-3-released")
+    terms = {term.name: dict(term.options) for term in found.objective}
+    assert found.data.view_size == 0
+    assert found.model.options["gate"] == "unpooled"
+    assert (found.model.options["at"], found.model.options["layers"]) == ("4b", ["5b"])
+    assert found.model.options["locality"] == 0.15
+    assert terms["binomial_deviance"]["gamma"] == 35
+    assert terms["push_apart"] == {"branches": 3, "weight": 0.2, "margin": 2.0}
+    assert "adversary" not in terms
+
+
+def test_glyphs_have_a_quarter_of_the_dimensions() -> None:
+    for arm in GLYPHS.arms:
+        if arm.name in {a.name for a in GROCERIES.arms}:
+            own, printed = (config(of, arm.name).model.options for of in (GLYPHS, GROCERIES))
+            assert 4 * own["dim"] == printed["dim"]
+            assert own.get("hidden", 16) == 16
+
+
+MEASURED = {
+    "learner_cosine": "branches",
+    "gate_cosine": "branches",
+    "attribute_probe_map": "attributes",
+    "gate_attribute_selectivity": "attributes",
+}
+
+
+def test_claims_about_measures_read_arms_that_take_them() -> None:
+    found = set()
+    for claim, criterion, of in served():
+        if of in (GROCERIES, GLYPHS) and criterion.get("metric") in MEASURED:
+            found.add(criterion["metric"])
+            for name in arms_of(criterion):
+                assert MEASURED[criterion["metric"]] in config(of, name).evaluation.measures, f"{claim}: {name}"
+    assert found == set(MEASURED)
+
+
+def test_claims_about_the_gap_read_arms_that_look_at_seen_classes_at_every_evaluation() -> None:
+    for claim, criterion, of in served():
+        if criterion.get("metric") == "seen_unseen_gap" and of in (GROCERIES, GLYPHS):
+            for name in arms_of(criterion):
+                look = config(of, name).evaluation
+                assert look.seen_every == look.every, f"{claim}: {name}"
+
+
+def test_claims_about_a_scale_read_arms_that_search_it() -> None:
+    found: list[Any] = []
+    for claim, criterion, of in served():
+        for named in (name for name in criterion.get("arms", []) if "/" in name):
+            arm, feature = named.split("/")
+            found.append(named)
+            assert feature in config(of, arm).evaluation.features, f"{claim}: {named}"
+            assert criterion["at"] == "selected"
+    assert {"deml-3-1/scale_3", "deml-3-1/scale_1", "centre-zoom-3/scale_3"} == set(found)
