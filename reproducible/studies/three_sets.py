@@ -47,7 +47,9 @@ def build(params: Params) -> RunConfig:
     return RunConfig(
         data=data,
         backbone=Component(params["backbone"]),
-        model=Component("untouched", {"stages": stages}) if untouched else Component("unified", {"dim": params["dim"]}),
+        model=Component("untouched", {"stages": list(stages)})
+        if untouched
+        else Component("unified", {"dim": params["dim"]}),
         objective=baseline.objective(params),
         optimiser=OptimiserConfig(lr=params["lr"], head_multiplier=params["head"], weight_decay=params["decay"]),
         evaluation=EvaluationConfig(

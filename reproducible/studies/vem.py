@@ -119,10 +119,13 @@ def dimensions(names: tuple[int, ...]) -> Declared:
     return found
 
 
+_SMOKE = ("margin-se", "margin-vem-positions")  # beside the decisive pair; the others go through the same code
+
+
 def arms(declared: Declared, minutes: float, tier: str = "A", draws: int = 5) -> tuple[Arm, ...]:
     """Arms of these names, titles and parameters, at the rate of ``margin``."""
     return tuple(
-        Arm(name, title, params, BASE, tier=tier, draws=draws, minutes=minutes)
+        Arm(name, title, params, BASE, tier=tier, draws=draws, minutes=minutes, smoke=name in _SMOKE)
         for name, (title, params) in declared.items()
     )
 
@@ -133,7 +136,7 @@ def _efficientnet() -> tuple[Arm, ...]:
     tuned = (*BASE, "efficientnet")
     return (
         Arm("margin-vem-efficientnet", "margin + VEM, EfficientNet", {**VEM, **other, **GATE}, tuned, minutes=5.5),
-        Arm("margin-efficientnet", "margin, EfficientNet", other, tuned, minutes=5.5),
+        Arm("margin-efficientnet", "margin, EfficientNet", other, tuned, minutes=5.5, smoke=False),
     )
 
 
