@@ -58,17 +58,11 @@ LACT_TUNINGS = tuple(
 
 
 def _tier_b() -> tuple[Arm, ...]:
-    small = [Arm(f"u{d}", f"U{d}", {"dim": d}, BASE, tier="B", minutes=9) for d in (192, 384)]
+    declared = {"tier": "B", "minutes": 9, "smoke": False}  # profile smoke trains tier A
+    small = [Arm(f"u{d}", f"U{d}", {"dim": d}, BASE, **declared) for d in (192, 384)]
+    tuned = (*BASE, "lact-512")
     decayed = [
-        Arm(
-            f"u{d}-lact-tuned",
-            f"U{d} + L_act, tuned",
-            {"dim": d, **ROWS},
-            (*BASE, "lact-512"),
-            tier="B",
-            minutes=9,
-        )
-        for d in (192, 384)
+        Arm(f"u{d}-lact-tuned", f"U{d} + L_act, tuned", {"dim": d, **ROWS}, tuned, **declared) for d in (192, 384)
     ]
     parts = [
         ("u512-lact-released", "released form of L_act", {"lact": 0.014, "released": True, "ntri": 0.25 / 512}),
@@ -80,7 +74,7 @@ def _tier_b() -> tuple[Arm, ...]:
         ("u512-wd-1e-3", "weight decay 0.001", {"decay": 1e-3}),
         ("u512-wd-1e-2", "weight decay 0.01", {"decay": 1e-2}),
     ]
-    return (*small, *decayed, *(Arm(n, f"U512, {t}", p, BASE, tier="B", minutes=9) for n, t, p in parts))
+    return (*small, *decayed, *(Arm(n, f"U512, {t}", p, BASE, **declared) for n, t, p in parts))
 
 
 STUDY = Study(

@@ -113,7 +113,7 @@ def test_losses_of_smoke(trials: Any, executed: list[RunConfig], tmp_path: Path)
     with pytest.raises(UserError, match=r"smoke.json: has no losses of study 'baseline'; first: reproducible"):
         running.smoke_losses("baseline")
     running.write_smoke_losses([BASELINE])
-    assert running.smoke_losses("baseline") == {arm.name: 1.5 for arm in BASELINE.arms}
+    assert running.smoke_losses("baseline") == {arm.name: 1.5 for arm in BASELINE.smoke_arms}
 
 
 def test_losses_of_smoke_are_committed_for_every_arm() -> None:
