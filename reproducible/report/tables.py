@@ -19,6 +19,7 @@ from reproducible.studies import Arm, Study
 from reproducible.types import RunRecord
 
 NOT_RUN = "not run"
+NOTHING = "nothing to compare with"
 
 
 def page(table: pd.DataFrame) -> HTML:
@@ -259,7 +260,7 @@ def agreement(study: Study, records: Sequence[RunRecord], here: Sequence[RunReco
     Args:
         study: names the pair and the number of steps.
         records: its committed records; one difference a class draw.
-        here: the two records of profile quick.
+        here: the two records of profile quick; none where the study's trials have not been run.
 
     Returns:
         The 95 % prediction interval of the recorded differences after so many steps, t(n-1) s sqrt(1 + 1/n) around
@@ -269,7 +270,7 @@ def agreement(study: Study, records: Sequence[RunRecord], here: Sequence[RunReco
     first, second = (values_at(records, arm, study.live_steps) for arm in study.live)
     recorded = [first[draw] - second[draw] for draw in first if draw in second]
     made = {r["arm"]: r["last"]["test"]["recall_at_1"] for r in here}
-    live = made[treatment] - made[control]
+    live = made[treatment] - made[control] if made else float("nan")
     low, high = prediction_interval(recorded) if len(recorded) > 1 else (float("nan"), float("nan"))
     return pd.DataFrame(
         {
@@ -277,8 +278,8 @@ def agreement(study: Study, records: Sequence[RunRecord], here: Sequence[RunReco
             "step": [study.live_steps],
             "recorded draws": [len(recorded)],
             "95 % prediction interval": [_interval(low, high) or NOT_RUN],
-            "on this machine": [f"{live:.1f}"],
-            "agrees": [("yes" if low <= live <= high else "no") if len(recorded) > 1 else "nothing to compare with"],
+            "on this machine": [f"{live:.1f}" if made else NOT_RUN],
+            "agrees": [("yes" if low <= live <= high else "no") if made and len(recorded) > 1 else NOTHING],
         }
     )
 

@@ -188,6 +188,14 @@ class Study:
             made.append(replace(config, study=self.tuning_records, arm=f"{tuning.name}-{number}"))
         return made
 
+    @property
+    def ready(self) -> bool:
+        """Whether the trials that the decisive pair depends on are in the records."""
+        try:
+            return all(self.params(self.arm(name)) for name in self.live)
+        except UserError:
+            return False
+
     def best(self, tuning: str) -> Params:
         """The candidate whose trial reached the highest validation MAP@R.
 

@@ -49,8 +49,8 @@ STUDY = Study(
     build=build,
     defaults={**vem.DEFAULTS, "backbone": "compact_googlenet", "lr": 1e-3, "batch_statistics": True},
     arms=(
-        Arm("margin-vem", "margin + VEM", {**vem.VEM, **vem.WATCHED}, vem.BASE, draws=10, minutes=2),
-        Arm("margin", "margin", vem.LOOKED_AT, vem.BASE, draws=10, minutes=2),
+        Arm("margin-vem", "margin + VEM", {**vem.VEM, **vem.WATCHED}, vem.BASE, draws=10, minutes=1.5),
+        Arm("margin", "margin", vem.LOOKED_AT, vem.BASE, draws=10, minutes=1.5),
         *vem.arms({name: _ALL[name] for name in _ALL if name not in _FEWER}, 1.1, draws=10),
         *vem.arms({name: _ALL[name] for name in _FEWER}, 1.1),
     ),

@@ -53,7 +53,7 @@ def carry_out(
     folder: Path | None = None,
     keep: bool = True,
 ) -> Iterator[RunRecord]:
-    """Run what a profile asks for, the decisive pair first.
+    """Run what a profile asks for, the decisive pair first; nothing at profile quick where its trials are missing.
 
     Args:
         study: which study.
@@ -65,6 +65,8 @@ def carry_out(
     Yields:
         Each record as it is finished.
     """
+    if profile == "quick" and not study.ready:
+        return
     configs = study.runs(profile, tiers)
     name = study.name if profile == study.profile else None
     yield from _carry_out(configs, study.name, name, profile, device, workers, folder, keep)

@@ -98,6 +98,8 @@ def test_live_difference_is_compared_at_the_same_step(full: list[dict[str, Any]]
     assert row["agrees"] == "yes"
     far = [record(arm, 0, value) for arm, value in zip(BASELINE.live, (80.0, 60.0), strict=True)]
     assert tables.agreement(BASELINE, full, far).iloc[0]["agrees"] == "no"
+    untuned = tables.agreement(BASELINE, full, []).iloc[0]
+    assert (untuned["on this machine"], untuned["agrees"]) == ("not run", "nothing to compare with")
 
 
 def test_an_arm_below_the_untouched_network_is_marked(full: list[dict[str, Any]]) -> None:

@@ -79,6 +79,15 @@ def test_only_the_profile_of_the_study_writes_records(
     assert records.load("baseline", tmp_path / "records") == []
 
 
+def test_quick_waits_for_the_trials(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
+    trials("baseline-0", without="baseline-3")
+    assert not BASELINE.ready
+    assert list(running.carry_out(BASELINE, "quick", folder=tmp_path)) == [] == executed
+    trials("baseline-0")
+    assert BASELINE.ready
+    assert len(list(running.carry_out(BASELINE, "quick", folder=tmp_path))) == 2
+
+
 def test_trials_that_start_from_a_result_wait_for_it(
     monkeypatch: pytest.MonkeyPatch, executed: list[RunConfig], tmp_path: Path
 ) -> None:
