@@ -48,7 +48,9 @@ def search(queries: Tensor, gallery: Tensor, k: int, own: Tensor, engine: str, c
     with _full_precision(queries.device.type):
         propose: Proposer | None = None
         if proposed * _WORTH_PROPOSING <= len(gallery):
-            units = torch.cat([_units(rows).float() for rows in gallery.split(chunk)])
+            units = torch.empty_like(gallery)
+            for start in range(0, len(gallery), chunk):
+                units[start : start + chunk] = _units(gallery[start : start + chunk])
             propose = _faiss_proposer(units, proposed) if engine == "faiss" else _torch_proposer(units, proposed, chunk)
         ids, cosines = own.new_empty(len(queries), k), queries.new_empty(len(queries), k)
         for start in range(0, len(queries), chunk):

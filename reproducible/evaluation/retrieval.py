@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ENGINES = ("torch", "faiss")
 
-_ROWS = 4096
+_ROWS = 512
 """Queries whose neighbours are looked at at once."""
 
 
