@@ -206,19 +206,18 @@ class Training:
         """Select a checkpoint on the validation classes; look at the test classes there and at the last step."""
         best = select([p["validation"]["map_at_r"] for p in self.curve], self.config.evaluation.window)
         chosen, final = self.curve[best], self.curve[-1]
+        further = {}
         if self.config.evaluation.test:
             for point in [chosen] if chosen is final else [chosen, final]:
-                if "test" not in point or self.config.evaluation.measures:
-                    self.model.load_state_dict(checkpoint.load(self.weights_file(point["step"]), self.device))
+                self.model.load_state_dict(checkpoint.load(self.weights_file(point["step"]), self.device))
                 if "test" not in point:
                     point |= self.look_at_test()
                 point["test"] |= measures.at_end(self.model, self.images, self.store, self.sets, self.config)
+                if point is chosen and self.sets.further:
+                    further = {"further": self.look_further()}
         kept = ("step", "test", *_STORED)
         converged = chosen is not final or not self.config.steps
-        selected = {"not_converged": not converged, **{key: chosen[key] for key in kept if key in chosen}}
-        if self.config.evaluation.test and self.sets.further:
-            self.model.load_state_dict(checkpoint.load(self.weights_file(chosen["step"]), self.device))
-            selected["further"] = self.look_further()
+        selected = {"not_converged": not converged, **{key: chosen[key] for key in kept if key in chosen}, **further}
         last = {key: final[key] for key in kept[:2] if key in final}
         for point in self.curve:
             for name in _STORED:
