@@ -138,7 +138,7 @@ def evaluate(
         )
     queries, gallery = sets
     same = np.array_equal(queries, gallery)
-    rows = embed(model, images, queries if same else np.concatenate(sets), config, feature, store.aspects)
+    rows = embed(model, images, looked_at(sets), config, feature, store.aspects)
     asked, there = rows[: len(queries)], rows if same else rows[len(queries) :]
     found = replace(_retrieve(asked, there, store, sets), rows=rows)
     if not parts:
@@ -180,6 +180,11 @@ def evaluate_further(
             kept[name] = {"test": describe(look, with_hits=True), "matches": matches}
         found[protocol] = {**described_sets(store, sets), "features": kept}
     return found
+
+
+def looked_at(sets: Queried) -> np.ndarray:
+    """Indices of the queries and, where it is another set, of the gallery behind them."""
+    return sets[0] if np.array_equal(*sets) else np.concatenate(sets)
 
 
 def described_sets(store: Store, sets: Queried) -> dict[str, list[list[int]]]:

@@ -1,8 +1,7 @@
 """Measures where attention looks, image by image, with frozen and with fine-tuned networks.
 
 :mod:`reproducible.studies.localising` says what is measured, :mod:`reproducible.evaluation.localised` in which form it
-is kept. Explained on
-page: object-attention.
+is kept. Explained on page: object-attention.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@
   ``gate_attribute_selectivity`` (claim D25).
 
 Arithmetic: :mod:`reproducible.evaluation.clustering`, :mod:`reproducible.evaluation.features` and
-:mod:`reproducible.evaluation.probes`. Explained on pages: vem,
-channel-attention.
+:mod:`reproducible.evaluation.probes`.
+Explained on pages: vem, channel-attention.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from reproducible.evaluation.features import (
 from reproducible.evaluation.probes import attribute_map, part_probes
 from reproducible.records import encode_clusters
 from reproducible.resources import UserError
-from reproducible.training.evaluate import EMBEDDING, embed, embed_all
+from reproducible.training.evaluate import EMBEDDING, embed, embed_all, looked_at
 from reproducible.training.seeding import generator
 from reproducible.training.sets import Sets
 
@@ -73,7 +73,7 @@ def at_look(
     found: dict[str, float] = {}
     kept: dict[str, str] = {}
     if "clusters" in config.evaluation.measures:
-        assign, found = _clusters(rows.cpu().numpy(), store.labels[_test(sets)], config.seed)
+        assign, found = _clusters(rows.cpu().numpy(), store.labels[looked_at(sets.evaluation["test"])], config.seed)
         kept["clusters"] = encode_clusters(assign)
     if "gate" in config.evaluation.measures:
         gate = _gate(model, images, store, sets, config)
@@ -96,7 +96,7 @@ def at_end(model: nn.Module, images: Tensor, store: Store, sets: Sets, config: R
 
 
 def _variances(model: nn.Module, images: Tensor, store: Store, sets: Sets, config: RunConfig) -> dict[str, float]:
-    test, train = _test(sets), sets.train
+    test, train = looked_at(sets.evaluation["test"]), sets.train
     unseen, seen = (embed(model, images, part, config, "conv", store.aspects).cpu().numpy() for part in (test, train))
     labels, variance = store.labels[test], seen.astype(np.float64).var(axis=0)
     found = {
@@ -149,7 +149,7 @@ def _windows(model: nn.Module, images: Tensor, store: Store, sets: Sets, config:
 def _attributes(model: nn.Module, images: Tensor, store: Store, sets: Sets, config: RunConfig) -> dict[str, float]:
     if not store.class_parts:
         raise UserError(f"Data set {store.name!r} knows no parts of its classes; leave out the measure attributes.")
-    test = _test(sets)
+    test = looked_at(sets.evaluation["test"])
     parts = [store.class_parts[label] for label in store.labels[test]]
     rows = embed_all(model, images, test, config, (EMBEDDING, "conv"), store.aspects)
     found = {"attribute_probe_map": 100 * attribute_map(rows[EMBEDDING].cpu().numpy(), parts)}
@@ -176,12 +176,6 @@ def _by_branch(model: nn.Module, rows: np.ndarray) -> np.ndarray:
     if branches < 2:
         raise UserError(f"{type(model).__name__} has no branches to compare; leave out the measure branches.")
     return np.moveaxis(rows.reshape(len(rows), scales, branches, -1), 0, 2)
-
-
-def _test(sets: Sets) -> np.ndarray:
-    """Queries of the test classes and, where it is another set, their gallery behind them."""
-    queries, gallery = sets.evaluation["test"]
-    return queries if np.array_equal(queries, gallery) else np.concatenate((queries, gallery))
 
 
 def _clusters(rows: np.ndarray, labels: np.ndarray, seed: int) -> tuple[np.ndarray, dict[str, float]]:
