@@ -24,6 +24,7 @@ PRECISIONS = ("fp32", "bf16")
 KEPT = ("neighbours", "matches")
 MEASURES = ("clusters", "gate", "variances", "branches", "windows", "attributes")
 AUGMENTATIONS = ("window", "deml", "deml_letterbox", "diablo", "vem", "sgml")
+INSIDE = ("image", "object")
 SPLITS = ("half", "canonical", "staged", "staged_control")
 
 
@@ -54,6 +55,7 @@ class DataConfig:
     images_per_class: int = 4  # K
     limit_classes: int = 0  # 0: all; profile smoke keeps the first so many of each role
     limit_images: int = 0  # 0: all; profile smoke keeps the first so many of each class and part
+    inside: str = "image"  # what windows lie in; "object": the square around its known box, which the test window fits
     augmentation: str = "window"  # recipe of data/augmentation.py; "window" is the random square of ``crop``
     flip: bool = True  # mirror half of the training images; False where a mirror image is something else, as of letters
 
@@ -62,6 +64,7 @@ class DataConfig:
         _require(self.draw >= 0, self, "draw", "0 or more")
         _require(self.input_size >= 32, self, "input_size", "at least 32 pixels")
         _require(self.view_size == 0 or self.view_size >= 32, self, "view_size", "0 (none) or at least 32 pixels")
+        _require(self.inside in INSIDE, self, "inside", f"one of {', '.join(INSIDE)}")
         _require(0 < self.crop <= 1, self, "crop", "above 0 and at most 1")
         _require(self.classes_per_batch >= 2, self, "classes_per_batch", "at least 2 (negative pairs need two classes)")
         _require(self.images_per_class >= 2, self, "images_per_class", "at least 2 (positive pairs need two images)")

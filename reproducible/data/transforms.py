@@ -10,7 +10,7 @@ from torch import Tensor
 
 from reproducible.resampling import crop_resize
 
-__all__ = ["center_boxes", "crop_resize", "random_boxes", "random_flips"]
+__all__ = ["center_boxes", "crop_resize", "object_squares", "random_boxes", "random_flips"]
 
 
 def center_boxes(n: int, side: int, fraction: float) -> Tensor:
@@ -35,6 +35,25 @@ def random_boxes(n: int, side: int, fraction: float, generator: torch.Generator)
     window = _window(side, fraction)
     corners = torch.randint(0, side - window + 1, (n, 2), generator=generator)
     return torch.cat([corners, corners + window], dim=1).to(torch.float32)
+
+
+def object_squares(boxes: Tensor, side: int, fraction: float) -> Tensor:
+    """Squares about objects: the central window of ``fraction`` of each is the least square about the object.
+
+    A square that would leave the image is moved into it, one that is larger is the image.
+
+    Args:
+        boxes: x0, y0, x1, y1 of the objects in pixels, (n, 4).
+        side: side of the images in pixels.
+        fraction: in (0, 1].
+
+    Returns:
+        (n, 4) float32, x0, y0, x1, y1.
+    """
+    low, high = boxes.float().split(2, dim=1)
+    size = ((high - low).amax(dim=1, keepdim=True) / fraction).clamp(max=side)
+    corner = ((low + high - size) / 2).clamp(min=0).minimum(side - size)
+    return torch.cat([corner, corner + size], dim=1)
 
 
 def random_flips(n: int, generator: torch.Generator) -> Tensor:

@@ -46,7 +46,8 @@ KEYS = (
     *("truth", "methods", "graphs", "means"),
 )
 DEGENERATE = (0.1, 0.9)
-FROZEN = {"glyphs": 10, "groceries-160": 5}  # looks that claims read, and their class draws
+FROZEN = {"glyphs": ("glyph_object_attention", 10), "groceries-160": ("object_attention", 5)}
+"""Looks that claims read: as records of which study, for how many class draws."""
 ARMS = {"frozen-oam": "object attention", "frozen-centre": "centre prior", "frozen-feature-norm": "feature norm"}
 STEPS = {"truth": 200, "methods": 200, "graphs": 10_000}
 Look = dict[str, Any]
@@ -148,36 +149,39 @@ def degenerate(area: ArrayLike) -> NDArray[np.bool_]:
 
 
 def frozen_records(looks: Mapping[str, Look] | None = None) -> list[RunRecord]:
-    """What the claims on frozen networks read, as records of the study ``object_attention``: an arm a method, by class
-    draw.
+    """What the claims on frozen networks read, as records of a study: an arm a method, by class draw.
 
-    Frozen maps hang on no draw, so a look gives all of them: the means over the test classes of each.
+    Frozen maps hang on no draw, so a look gives all of them: the means over the test classes of each, and how much
+    larger the share of degenerate maps is among them than among the training classes (``degenerate_map_rise``).
 
     Args:
         looks: by name; None: the committed ones.
     """
     looks, found = load() if looks is None else looks, []
-    for look, draws in ((looks[name], draws) for name, draws in FROZEN.items() if name in looks):
+    for look, study, draws in ((looks[name], *where) for name, where in FROZEN.items() if name in looks):
         coarse = {c.id: c.coarse_id for c in read_classes(load_manifest(look["data"]))}
         for draw in range(draws):
-            tested = split(look["data"], "half", draw).test
-            queries = [[c, coarse[c], n] for c, n in look["classes"] if c in tested]
-            found += [_frozen(look, arm, draw, queries) for arm in ARMS]
+            drawn = split(look["data"], "half", draw)
+            queries = [[c, coarse[c], n] for c, n in look["classes"] if c in drawn.test]
+            found += [_frozen(look, study, arm, draw, queries, drawn.train) for arm in ARMS]
     return found
 
 
-def _frozen(look: Look, arm: str, draw: int, queries: list[list[int]]) -> RunRecord:
+def _frozen(look: Look, study: str, arm: str, draw: int, queries: list[list[int]], seen: Sequence[int]) -> RunRecord:
     method, chosen = ARMS[arm], np.isin(labels(look), [c for c, *_ in queries])
-    test = {"degenerate_map_share": degenerate(values(look, method, "area"))}
+    flawed = degenerate(values(look, method, "area"))
+    test = {"degenerate_map_share": flawed}
     if arm == "frozen-oam":
         test["converged_share"] = converged(look)
     if "in_object" in look["methods"][method]:
         test["mass_in_object"] = values(look, method, "in_object")
     point = {"step": 0, "test": {name: 100 * float(every[chosen].mean()) for name, every in test.items()}}
+    of_seen = 100 * float(flawed[np.isin(labels(look), seen)].mean())
+    point["test"]["degenerate_map_rise"] = point["test"]["degenerate_map_share"] - of_seen
     seconds = look["seconds"]
     share = {"walk_time_share_of_forward": 100 * seconds["walk"] / seconds["forward"]} if seconds else {}
     return {
-        **{"study": "object_attention", "arm": arm, "profile": "standard", "draw": draw, "seed": draw, "digest": ""},
+        **{"study": study, "arm": arm, "profile": "standard", "draw": draw, "seed": draw, "digest": ""},
         **{key: look[key] for key in ("criteria", "weights")},
         **{"config": {"data": {"name": look["data"], "draw": draw}}, "data": look["fingerprint"], "versions": {}},
         **{"curve": [], "untouched": {}, "selected": {**point, "not_converged": False}, "last": point},

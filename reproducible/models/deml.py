@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from reproducible.attention.boxes import object_boxes
 from reproducible.attention.channel import ChannelGates, FixedGates, fold
 from reproducible.attention.object import FORMS, object_map
+from reproducible.attention.windows import chance, cut, inside, placed, whole_image
 from reproducible.backbones.base import Backbone
 from reproducible.models.unified import Learner
-from reproducible.resampling import resample
 from reproducible.resources import UserError, nearest_name
 from reproducible.types import Output
 
@@ -145,7 +145,7 @@ class DeML(nn.Module):
             of the window before for want of an object (``whole_2`` ..., (N, 1)).
         """
         source = images if view is None else view
-        window = images.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(len(images), 4)
+        window = whole_image(images)
         x, learners, pooled, features, attention = images, [], [], {}, {}
         for scale in range(self.scales):
             maps, gates = self._maps(scale, x)
@@ -156,14 +156,14 @@ class DeML(nn.Module):
             features[f"scale_{scale + 1}"] = _embed(outputs)
             if scale + 1 < self.scales and self.zoom != "full":
                 if self.zoom == "attention" and view is not None:
-                    seen = view if scale == 0 else _cut(view, window, view.shape[2])
+                    seen = view if scale == 0 else cut(view, window, view.shape[2])
                     # After the pass with gradients, because autocast keeps the weights that it casts first.
                     with torch.no_grad():
                         maps, _ = self._maps(scale, seen, 1 if self.source == "first" else self.branches)
                 box, found = self._box(scale, x, maps, source.shape[2])
-                window = _inside(window, box)
+                window = inside(window, box)
                 attention |= found | {f"window_{scale + 2}": window}
-                x = _cut(source, window, images.shape[2])
+                x = cut(source, window, images.shape[2])
         weights = tuple(self._learner(i, j).weight for i in range(self.scales) for j in range(self.branches))
         features["emb"], features["conv"] = torch.cat(learners, dim=1), torch.cat(pooled, dim=1)
         return Output(_embed(learners), tuple(learners), weights, tuple(pooled), features, attention)
@@ -196,9 +196,8 @@ class DeML(nn.Module):
     def _box(self, scale: int, x: Tensor, maps: dict[str, Tensor], side: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Where the next scale looks, (N, 4) in fractions of what this one sees, and what attention says about it."""
         if self.zoom != "attention":
-            place = torch.full_like(x[:, :2, 0, 0], 0.5) if self.zoom == "centre" else _chance(x)
-            corner = place * (1 - self.side)
-            return torch.cat([corner, corner + self.side], dim=1), {}
+            place = torch.full_like(x[:, :2, 0, 0], 0.5) if self.zoom == "centre" else chance(x)
+            return placed(place, torch.full_like(place, self.side)), {}
         found = {}
         for layer in self.layers:
             branches = maps[layer].detach().unflatten(0, (-1, len(x)))
@@ -216,19 +215,3 @@ def _require(condition: bool, name: str, rule: str, value: object, hint: str = "
 def _embed(learners: list[Tensor]) -> Tensor:
     """Learners L2-normalised, side by side, of unit length together (DeML section 4, "Evaluation")."""
     return torch.cat([F.normalize(x, dim=1) for x in learners], dim=1) / len(learners) ** 0.5
-
-
-def _chance(x: Tensor) -> Tensor:
-    """(N, 2) from 0 to 1, as good as random, that hang on the image alone: on no batch, order or generator."""
-    return (37 * x.detach().float().mean(dim=(2, 3))[:, :2]) % 1
-
-
-def _inside(window: Tensor, box: Tensor) -> Tensor:
-    """A box in fractions of a window as fractions of what the window lies in."""
-    corner = window[:, :2].repeat(1, 2)
-    return corner + box * (window[:, 2:] - window[:, :2]).repeat(1, 2)
-
-
-def _cut(images: Tensor, window: Tensor, size: int) -> Tensor:
-    """Windows, in fractions, of images (N, 3, S, S), resized to size x size."""
-    return resample(images.permute(0, 2, 3, 1), window * images.shape[2], size)

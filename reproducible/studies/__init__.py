@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from reproducible.resources import UserError, nearest_name
-from reproducible.studies import baseline, deml, glyph_baseline, glyph_deml, glyph_ladder, glyph_vem, three_sets, vem
+from reproducible.studies import (
+    baseline,
+    deml,
+    glyph_baseline,
+    glyph_deml,
+    glyph_ladder,
+    glyph_object_attention,
+    glyph_vem,
+    object_attention,
+    three_sets,
+    vem,
+)
 from reproducible.studies.base import PROFILES, Arm, Study, Tuning
 
-ALL = (baseline, glyph_baseline, glyph_ladder, three_sets, vem, glyph_vem, deml, glyph_deml)
+ALL = (
+    *(baseline, glyph_baseline, glyph_ladder, three_sets, vem, glyph_vem, object_attention, glyph_object_attention),
+    *(deml, glyph_deml),
+)
 STUDIES = {module.STUDY.name: module.STUDY for module in ALL}
 
 

@@ -63,7 +63,7 @@ MINUTES: Mapping[deml.Cost, float] = {
     **{"full-image-2": 2.3, "centre-zoom-2": 2.3, "random-zoom-2": 2.3, "full-image-3": 3.3, "centre-zoom-3": 3.3},
 }
 """As of the study ``deml``."""
-_FIRST = {**deml.BY_SCALE, **deml.BY_BRANCH, **deml.ONE, **deml.UNIFIED_ARMS, **deml.DECISIVE}
+_FIRST = {**deml.BY_SCALE, **deml.BY_BRANCH, **deml.ONE, **deml.PLAIN, **deml.PRINTED, **deml.LARGER}
 _TEN = ("deml-2-4", "centre-zoom-3", "heads-8-random-gates", "deml-1-8-gate-repulsion", "deml-1-8-mined")
 _LATER = {**deml.CELLS, **deml.CONTROLS, **deml.BRANCHES}
 _READ = {**{name: _LATER[name] for name in _TEN}, **ONLY_HERE}

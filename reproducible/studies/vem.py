@@ -59,7 +59,7 @@ def build(params: Params) -> RunConfig:
             ``decay`` (weight decay); ``curves`` (looks at test and seen classes along the way), ``measures`` and
             ``keep`` of the evaluation.
     """
-    looks = 20 if params["curves"] else 0
+    tested, seen = (20, 40) if params["curves"] else (0, 0)
     return RunConfig(
         data=DataConfig(classes_per_batch=16, images_per_class=4),
         backbone=Component(params["backbone"]),
@@ -67,7 +67,7 @@ def build(params: Params) -> RunConfig:
         objective=objective(params),
         optimiser=OptimiserConfig(lr=params["lr"], head_multiplier=params["head"], weight_decay=params["decay"]),
         evaluation=EvaluationConfig(
-            every=20, test_every=looks, seen_every=looks, keep=params["keep"], measures=params["measures"]
+            every=20, test_every=tested, seen_every=seen, keep=params["keep"], measures=params["measures"]
         ),
         steps=80,
     )
@@ -144,7 +144,7 @@ def _split(declared: Declared, first: tuple[str, ...]) -> tuple[Declared, Declar
     return {n: declared[n] for n in first}, {n: d for n, d in declared.items() if n not in first}
 
 
-_URGENT = ("margin-gate-only", "margin-half-gate", "margin-lvar-only", "margin-lact", "margin-vem-d512")
+_URGENT = ("margin-gate-only", "margin-half-gate", "margin-lvar-only", "margin-lact")
 _A, _B = _split({**CONTROLS, **VARIANTS, **dimensions((64, 256, 512))}, _URGENT)
 
 STUDY = Study(

@@ -23,7 +23,7 @@ from reproducible.criteria import criteria_hash, load_claims
 from reproducible.data.splits import protocol, split
 from reproducible.data.store import Store, open_store
 from reproducible.data.transforms import crop_resize
-from reproducible.evaluation.localised import Look, pack
+from reproducible.evaluation.localised import FROZEN, Look, pack
 from reproducible.evaluation.locating import LAYERS, METHODS, graphs, locate
 from reproducible.progress import progress
 from reproducible.records import run_folder
@@ -89,7 +89,7 @@ def measure(view: View, device: str = "auto") -> Look:
         "images": view.images if not view.each else f"first {view.each} of each class",
         "fingerprint": store.fingerprint,
         "weights": weights_hash(config),
-        "criteria": criteria_hash(load_claims(), "object_attention"),
+        "criteria": criteria_hash(load_claims(), FROZEN.get(view.name, ("object_attention",))[0]),
         "seconds": {name: round(sum(spent), 3) for name, spent in seconds.items()} if where.type == "cpu" else {},
         "classes": [[int(c), int(n)] for c, n in zip(*counted, strict=True)],
     }

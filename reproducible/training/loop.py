@@ -30,7 +30,7 @@ from reproducible.training.devices import arithmetic
 from reproducible.training.evaluate import EMBEDDING, Evaluation, describe, evaluate, evaluate_further
 from reproducible.training.optim import build_optimiser, build_schedule
 from reproducible.training.seeding import generator, initialise, stream_seed
-from reproducible.training.sets import build_sets
+from reproducible.training.sets import build_sets, images_of
 from reproducible.types import Batch
 
 _STORED = (*KEPT, "clusters")  # of a point, for the selected checkpoint alone
@@ -57,9 +57,7 @@ class Training:
         data = config.data
         seen = store.labels[self.sets.train]
         self.sampler = PKSampler(seen, self.sets.classes, data.classes_per_batch, data.images_per_class)
-        self.images = torch.from_numpy(store.images)
-        if device.type != "cpu":
-            self.images = self.images.to(device)
+        self.images = images_of(store, data, device)
         self.model = build_model(config)
         initialise(self.model, config.seed)
         self.model.to(device, memory_format=torch.channels_last).train()

@@ -24,7 +24,7 @@ from reproducible.training import checkpoint
 from reproducible.training.devices import choose_device, environment, keep_freed_memory
 from reproducible.training.evaluate import describe, described_sets, evaluate
 from reproducible.training.loop import Training
-from reproducible.training.sets import build_sets
+from reproducible.training.sets import build_sets, images_of
 from reproducible.types import RunRecord
 
 log = logging.getLogger(__name__)
@@ -122,8 +122,7 @@ def untouched(config: RunConfig, store: Store, device: torch.device) -> dict[str
             "model", "unified", registry.build("backbone", config.backbone.name, **config.backbone.options)
         )
         model.to(device, memory_format=torch.channels_last)
-        images = torch.from_numpy(store.images)
-        images = images if device.type == "cpu" else images.to(device)
+        images = images_of(store, config.data, device)
         for role in missing:
             parts = role == "test" and plain.evaluation.parts
             found = evaluate(model, images, store, sets[role], plain, feature="conv", parts=parts)

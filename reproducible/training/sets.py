@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from reproducible.config import RunConfig
+from reproducible.config import DataConfig, RunConfig
 from reproducible.data.splits import protocol, split
 from reproducible.data.store import Store
+from reproducible.data.transforms import crop_resize, object_squares
+from reproducible.resources import UserError
+
+_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,25 @@ def build_sets(config: RunConfig, store: Store) -> Sets:
         for name in (*primary, *config.evaluation.protocols)
     }
     return Sets(train, tuple(roles["train"]), evaluation, further)
+
+
+def images_of(store: Store, data: DataConfig, device: torch.device) -> Tensor:
+    """All stored images on a device, uint8, :math:`(N, S, S, 3)`; cut to their objects, at the same size, where the
+    configuration says that windows lie inside the object.
+
+    Raises:
+        UserError: if the data set does not know the objects' boxes.
+    """
+    images = torch.from_numpy(store.images)
+    if data.inside == "object":
+        if store.boxes is None:
+            raise UserError(f"Data set {store.name!r} knows no boxes of objects; set data.inside to 'image'.")
+        side = images.shape[1]
+        squares = object_squares(torch.from_numpy(store.boxes[:, 0]), side, data.crop)
+        parts = zip(images.split(_BATCH), squares.split(_BATCH), strict=True)
+        cut = [crop_resize(part, square, side).round().byte().permute(0, 2, 3, 1) for part, square in parts]
+        images = torch.cat(cut).contiguous()
+    return images if device.type == "cpu" else images.to(device)
 
 
 def _first(store: Store, indices: np.ndarray, few: int) -> np.ndarray:

@@ -33,6 +33,7 @@ TOLERANCE = 1e-4
 Golden = dict[str, Any]
 OPTIONS: dict[str, dict[str, Any]] = {  # where the defaults are not for the small trunk and two learners of size 4
     "deml": {"scales": 2, "branches": 2, "dim": 16, "at": "low", "hidden": 4, "layers": ["high"]},
+    "zoomed": {"dim": 16, "layers": ["high"]},
     "adversary": {"dim": 4, "branches": 2, "rise": 4},
     "push_apart": {"branches": 2},
     "penalty": {"name": "L_var"},
@@ -77,7 +78,8 @@ def model_curve(name: str) -> list[float]:
         weights = [draw(*h.shape, seed=number, dtype=h.dtype) for number, h in enumerate(held)]
         return sum((h * w).sum() for h, w in zip(held, weights, strict=True))
 
-    return descend(model.parameters(), value, share=0.05)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return descend(trained, value, share=0.05)
 
 
 def loss_curve(name: str) -> list[float]:

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from reproducible.data.store import Store
-from reproducible.data.transforms import center_boxes, crop_resize, random_boxes, random_flips
+from reproducible.data.transforms import center_boxes, crop_resize, object_squares, random_boxes, random_flips
 
 ROUNDING = 1.01
 """Pillow rounds to whole numbers after each of its two passes: half a level each, and a little for its fixed point."""
@@ -168,3 +168,11 @@ def test_bad_fraction(fraction: float) -> None:
         center_boxes(1, 100, fraction)
     with pytest.raises(ValueError, match="fraction must be in"):
         random_boxes(1, 100, fraction, torch.Generator())
+
+
+def test_the_central_window_of_an_objects_square_is_the_least_square_about_it() -> None:
+    boxes = torch.tensor([[20.0, 30.0, 41.0, 44.0], [0.0, 0.0, 10.0, 21.0], [1.0, 2.0, 63.0, 50.0]])
+    squares = object_squares(boxes, 64, 0.75)
+    assert squares[0].tolist() == [16.5, 23.0, 44.5, 51.0]  # 28 pixels about (30.5, 37); 21 of them are the object's
+    assert squares[1].tolist() == [0.0, 0.0, 28.0, 28.0]  # moved into the image
+    assert squares[2].tolist() == [0.0, 0.0, 64.0, 64.0]  # no larger than the image

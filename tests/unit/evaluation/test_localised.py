@@ -83,7 +83,7 @@ def test_frozen_records_hold_the_means_over_the_test_classes_of_each_draw() -> N
     mass = np.repeat(np.arange(400) / 400, 2)
     flat, variation = np.zeros(800), np.where(mass < 0.5, 0.02, 0.0)
     methods = {name: {"area": flat + 0.5, "in_object": flat} for name in localised.ARMS.values()}
-    methods["object attention"] = {"area": flat + 0.95, "in_object": mass}
+    methods["object attention"] = {"area": np.where(mass < 0.5, 0.95, 0.5), "in_object": mass}
     graphs = {layer: {"variation": variation, "eigenvalue": flat} for layer in ("4e", "5b")}
     about = {key: key for key in localised.KEYS[:8]} | {"data": "glyphs", "seconds": {"forward": 8.0, "walk": 0.2}}
     look = localised.pack({**about, "classes": classes}, {"truth": {}, "methods": methods, "graphs": graphs})
@@ -91,22 +91,28 @@ def test_frozen_records_hold_the_means_over_the_test_classes_of_each_draw() -> N
     assert len(found) == 10 * len(localised.ARMS)
     for record in found:
         records.check(record, "made up")
-        tested = split("glyphs", "half", record["draw"]).test
-        test = record["selected"]["test"]
+        drawn = split("glyphs", "half", record["draw"])
+        tested, test = drawn.test, record["selected"]["test"]
+        assert record["study"] == "glyph_object_attention"
         if record["arm"] == "frozen-oam":
             assert test["mass_in_object"] == pytest.approx(100 * np.mean(tested) / 400, abs=0.3)
             assert test["converged_share"] == pytest.approx(100 * np.mean([c >= 200 for c in tested]))
-            assert test["degenerate_map_share"] == 100
+            unseen, seen = (100 * np.mean([c < 200 for c in classes]) for classes in (tested, drawn.train))
+            assert test["degenerate_map_share"] == pytest.approx(unseen)
+            assert test["degenerate_map_rise"] == pytest.approx(unseen - seen)
             assert record["environment"] == ({"walk_time_share_of_forward": 2.5} if record["draw"] == 0 else {})
         else:
-            assert test == {"degenerate_map_share": 0, "mass_in_object": 0}
+            assert test == {"degenerate_map_share": 0, "degenerate_map_rise": 0, "mass_in_object": 0}
         assert [c for c, *_ in record["queries"]] == sorted(tested)
 
 
 def test_claims_read_what_was_measured_on_frozen_networks() -> None:
     """D11 asks for converged maps, D09 for more mass than a centre prior collects."""
     table = verdict_table("DeML", detail=True)
-    table = table[table["study"] == "object_attention"].set_index(["claim", "criterion"])
+    read = table["study"].isin(["object_attention", "glyph_object_attention"]) & table["comparison"].str.contains(
+        "frozen"
+    )
+    table = table[read].set_index(["claim", "criterion"])
     if "glyphs" in COMMITTED:
         draws = [split("glyphs", "half", draw).test for draw in range(10)]
         classes = localised.labels(COMMITTED["glyphs"])

@@ -6,12 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from tiny_runs import tiny_config
 
 from reproducible.config import DataConfig
 from reproducible.data.splits import split
 from reproducible.data.store import Store
-from reproducible.training.sets import build_sets
+from reproducible.data.transforms import crop_resize, object_squares
+from reproducible.resources import UserError
+from reproducible.training.sets import build_sets, images_of
 
 WHOLE = DataConfig(input_size=32, draw=3)
 
@@ -64,3 +67,19 @@ def test_validation_is_the_same_in_every_draw(store: Store) -> None:
     sets = [build_sets(tiny_config(data=replace(WHOLE, draw=d)), store) for d in (0, 1, 100)]
     assert len({s.evaluation["validation"][0].tobytes() for s in sets}) == 1
     assert len({s.classes for s in sets}) == 3
+
+
+def test_images_are_cut_to_their_objects_where_windows_lie_inside_them(store: Store) -> None:
+    side = store.images.shape[1]
+    boxes = np.full((len(store.images), 4, 4), np.nan, np.float32)
+    boxes[:, 0] = [2, 3, side / 2, side / 2 - 1]
+    known, data = replace(store, boxes=boxes), replace(WHOLE, inside="object", crop=0.5)
+    images = images_of(known, data, torch.device("cpu"))
+    assert images.shape == store.images.shape
+    assert images.dtype == torch.uint8
+    square = object_squares(torch.from_numpy(boxes[:1, 0]), side, 0.5)
+    wanted = crop_resize(torch.from_numpy(store.images[-1:]), square, side)[0].permute(1, 2, 0)
+    assert (images[-1].float() - wanted).abs().max() <= 0.5001
+    assert np.array_equal(images_of(known, WHOLE, torch.device("cpu")).numpy(), store.images)
+    with pytest.raises(UserError, match=r"'groceries' knows no boxes of objects; set data\.inside to 'image'"):
+        images_of(store, data, torch.device("cpu"))

@@ -1,0 +1,46 @@
+"""Windows of images: squares in fractions, one inside another, cut out of the stored pixels.
+
+Explained on page: grid.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from reproducible.resampling import resample
+
+
+def whole_image(images: Tensor) -> Tensor:
+    """The window that is all of an image, x0, y0, x1, y1 in fractions, (N, 4), for images (N, ...)."""
+    return images.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(len(images), 4)
+
+
+def chance(images: Tensor) -> Tensor:
+    """(N, 2) from 0 to 1, as good as random, that hang on the image alone: on no batch, order or generator."""
+    return (37 * images.detach().float().mean(dim=(2, 3))[:, :2]) % 1
+
+
+def placed(place: Tensor, side: Tensor) -> Tensor:
+    """Windows of a size at a place: 0 is the left or upper end of what is free, 1 the other.
+
+    Args:
+        place: (N, 2), from 0 to 1.
+        side: width and height in fractions, (N, 2) or (N, 1).
+
+    Returns:
+        x0, y0, x1, y1 in fractions, (N, 4).
+    """
+    corner = place * (1 - side)
+    return torch.cat([corner, corner + side], dim=1)
+
+
+def inside(window: Tensor, box: Tensor) -> Tensor:
+    """A box in fractions of a window as fractions of what the window lies in; (N, 4) each."""
+    corner = window[:, :2].repeat(1, 2)
+    return corner + box * (window[:, 2:] - window[:, :2]).repeat(1, 2)
+
+
+def cut(images: Tensor, window: Tensor, size: int) -> Tensor:
+    """Windows, (N, 4) in fractions, of images (N, 3, S, S), resized to size x size."""
+    return resample(images.permute(0, 2, 3, 1), window * images.shape[2], size)
