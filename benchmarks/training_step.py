@@ -39,10 +39,12 @@ def finished_at() -> float:
     return time.perf_counter()
 
 
-def medians(*sides: Callable[[], object], clock: Callable[[], float] = finished_at) -> list[float]:
+def medians(
+    *sides: Callable[[], object], clock: Callable[[], float] = finished_at, repeats: int = REPEATS
+) -> list[float]:
     """Median seconds of each side by a clock, taken in turns so that noise falls on all alike."""
     times: list[list[float]] = [[] for _ in sides]
-    for repeat in range(REPEATS + 1):
+    for repeat in range(repeats + 1):
         for kept, side in zip(times, sides, strict=True):
             start = clock()
             side()

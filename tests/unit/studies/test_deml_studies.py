@@ -19,12 +19,33 @@ def config(of: Study, name: str) -> RunConfig:
     return untuned(of, of.arm(name))
 
 
-@pytest.mark.parametrize("of", [(GROCERIES, STUDIES["baseline"]), (GLYPHS, STUDIES["glyph_baseline"])])
 @pytest.mark.parametrize("name", ["u512", "u512-lact-printed", "u512-lact-tuned"])
-def test_unified_arms_are_runs_of_the_baseline(of: tuple[Study, Study], name: str) -> None:
-    """The same digest, so they cost nothing again."""
-    ours, theirs = of
-    assert replace(ours.config(name, 3), study="") == replace(theirs.config(name, 3), study="")
+def test_unified_arms_are_runs_of_the_baseline(name: str) -> None:
+    """On glyphs of the same digest, so that they cost nothing again; on photographs of half the length."""
+    ours, theirs = (of.config(name, 3) for of in (GLYPHS, STUDIES["glyph_baseline"]))
+    assert replace(ours, study="") == replace(theirs, study="")
+    ours, theirs = (of.config(name, 3) for of in (GROCERIES, STUDIES["baseline"]))
+    assert 2 * ours.steps == theirs.steps
+    assert {path for path in differences(ours, theirs) if not path.startswith("evaluation")} == {"steps"}
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("object_attention", GROCERIES), ("glyph_object_attention", STUDIES["glyph_baseline"])],
+)
+def test_windows_change_what_the_network_sees_and_nothing_else(name: str, other: Study) -> None:
+    of = STUDIES[name]
+    plain = of.config("u512-full", 2)
+    assert replace(plain, study="", arm="u512") == replace(other.config("u512", 2), study="")
+    for arm in of.arms:
+        found = of.config(arm, 2)
+        changed = {path for path in differences(plain, found) if not path.startswith(("evaluation", "model"))}
+        assert changed <= {"data.view_size", "data.inside", "steps"}, arm.name
+        assert ("steps" in changed) == arm.name.startswith("untouched"), arm.name
+        assert (found.data.view_size > 0) == ("oam" in arm.name or "random" in arm.name), arm.name
+        assert (found.data.inside == "object") == arm.name.endswith("-box"), arm.name
+    for control, switch in (("u512-random", "place"), ("u512-oam-trained-features", "looks")):
+        assert differences(of.config("u512-oam", 2), of.config(control, 2)) == {f"model.options.{switch}"}
 
 
 @BOTH
@@ -125,4 +146,5 @@ def test_claims_about_a_scale_read_arms_that_search_it() -> None:
             found.append(named)
             assert feature in config(of, arm).evaluation.features, f"{claim}: {named}"
             assert criterion["at"] == "selected"
-    assert {"deml-3-1/scale_3", "deml-3-1/scale_1", "centre-zoom-3/scale_3"} == set(found)
+    three = {"deml-3-1/scale_3", "deml-3-1/scale_1", "centre-zoom-3/scale_3"}
+    assert three | {"deml-2-1/scale_2", "deml-2-1/scale_1", "centre-zoom-2/scale_2"} == set(found)
