@@ -99,7 +99,8 @@ class OptimiserConfig:
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """When validation, test and seen classes are looked at, in steps; 0 leaves a set out of the curve."""
+    """When validation, test and seen classes are looked at, in steps; 0 leaves a set out of the curve. What has a curve
+    is also looked at at the selected checkpoint."""
 
     every: int = 50
     test_every: int = 0

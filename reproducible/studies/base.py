@@ -81,7 +81,6 @@ class Study:
         profile: the one that runs its arms and writes its records: ``standard``, or ``large`` where the data sets do
             not ship.
         tuned_by: the study whose tunings its arms take; None: its own.
-        smoke: whether profile smoke runs its arms; False where they differ from another study's in the data alone.
     """
 
     name: str
@@ -95,7 +94,6 @@ class Study:
     trial_steps: int = 150
     profile: str = "standard"
     tuned_by: Study | None = None
-    smoke: bool = True
 
     def arm(self, name: str) -> Arm:
         """The arm of that name.
@@ -111,7 +109,7 @@ class Study:
     @property
     def smoke_arms(self) -> tuple[Arm, ...]:
         """What profile smoke runs."""
-        return tuple(arm for arm in self.arms if self.smoke and arm.ships and arm.smoke)
+        return tuple(arm for arm in self.arms if arm.ships and arm.smoke)
 
     @property
     def tuning_records(self) -> str:

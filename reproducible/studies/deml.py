@@ -82,7 +82,7 @@ def evaluation(params: Params, every: int) -> EvaluationConfig:
     return EvaluationConfig(
         every=every,
         test_every=2 * every if params["curves"] else 0,
-        seen_every=every if params["curves"] else 0,
+        seen_every=2 * every if params["curves"] else 0,
         features=tuple(f"scale_{scale}" for scale in scales),
         measures=tuple(measures),
         keep="matches",
@@ -108,9 +108,8 @@ def build(params: Params) -> RunConfig:
     if not params["scales"]:
         plain = baseline.build(params)
         tested = 2 * every if plain.evaluation.test_every else 0
-        seen = every if tested else 0
         kept = {"protocols": ("photo_to_iconic",), "keep": "matches"}
-        looks = replace(plain.evaluation, every=every, test_every=tested, seen_every=seen, **kept)
+        looks = replace(plain.evaluation, every=every, test_every=tested, seen_every=tested, **kept)
         return replace(plain, data=data, optimiser=optimiser, evaluation=looks, steps=steps)
     looks = evaluation(params, every)
     return RunConfig(
@@ -297,7 +296,8 @@ STUDY = Study(
     arms=(
         *arms({**BY_SCALE, **BY_BRANCH, **ONE, **PLAIN}, MINUTES, _SMOKE),
         decayed(6.5, 5),
-        *arms({**LARGER, **PRINTED, **SETTINGS, **CELLS, **CONTROLS}, MINUTES, _SMOKE, tier="B"),
+        *arms(SETTINGS, MINUTES, _SMOKE),
+        *arms({**LARGER, **PRINTED, **CELLS, **CONTROLS}, MINUTES, _SMOKE, tier="B"),
         *arms({**WIDER, **BRANCHES, **LEDGER}, MINUTES, _SMOKE, tier="B"),
     ),
     tunings=(),

@@ -48,10 +48,15 @@ def build(params: Params) -> RunConfig:
 
 
 def arm(
-    name: str, title: str, params: Mapping[str, Any], tuned: tuple[str, ...] = baseline.BASE, draws: int = 5
+    name: str,
+    title: str,
+    params: Mapping[str, Any],
+    tuned: tuple[str, ...] = baseline.BASE,
+    draws: int = 5,
+    smoke: bool = True,
 ) -> Arm:
     """An arm without curves on the test classes."""
-    return Arm(name, title, params, tuned, draws=draws, minutes=1.1)
+    return Arm(name, title, params, tuned, draws=draws, minutes=1.1, smoke=smoke)
 
 
 def _dimensions() -> tuple[Arm, ...]:

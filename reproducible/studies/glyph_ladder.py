@@ -16,6 +16,7 @@ LADDER = {
     "glyphs-occlusion-1": "all partly occluded",
 }
 """Variant -> title; each differs from ``glyphs`` in one thing."""
+INSTANCE = {"data": "glyphs-instance", "parts": False}
 
 STUDY = Study(
     name="glyph_ladder",
@@ -23,11 +24,10 @@ STUDY = Study(
     build=glyph_baseline.build,
     defaults=glyph_baseline.STUDY.defaults,
     arms=(
-        *(glyph_baseline.arm(data, f"U512, {title}", {"data": data}) for data, title in LADDER.items()),
-        glyph_baseline.arm("glyphs-instance", "U512, glyphs-instance", {"data": "glyphs-instance", "parts": False}),
+        *(glyph_baseline.arm(data, f"U512, {title}", {"data": data}, smoke=False) for data, title in LADDER.items()),
+        glyph_baseline.arm("glyphs-instance", "U512, glyphs-instance", INSTANCE, smoke=False),
     ),
     tunings=(),
     tuned_by=glyph_baseline.STUDY,
     live=(),
-    smoke=False,
 )

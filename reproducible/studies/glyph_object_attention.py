@@ -28,7 +28,7 @@ STUDY = Study(
     build=build,
     defaults={**glyph_baseline.STUDY.defaults, **object_attention.OF_WINDOWS, "view": 64},
     arms=(
-        *object_attention.arms({**object_attention.TRAINED, **BOXES}, "A", 10, 1.5),
+        *object_attention.arms({**object_attention.TRAINED, **object_attention.LATER, **BOXES}, "A", 10, 1.5),
         *object_attention.arms(object_attention.AS_IT_IS, "A", 10, 0.5),
     ),
     tunings=(),

@@ -37,7 +37,7 @@ _ALL = {
     "margin-vem-positions": ("VEM on positions", {**vem.VEM, "place": "positions", "positions": POSITIONS}),
 }
 _FEWER = (
-    *("margin-learnt-beta", "margin-vem-learnt-beta", "binomial", "binomial-vem"),
+    *("margin-learnt-beta", "margin-vem-learnt-beta", "binomial", "binomial-vem", "binomial-vem-attached"),
     *("margin-vem-fast", "margin-inverse-variance-fast"),
     *("margin-vem-d256", "margin-d256", "margin-vem-maps", "margin-vem-positions"),
 )

@@ -64,6 +64,8 @@ TRAINED: Declared = {
     "u512-full": ("U512 on the image", baseline.CURVES),
     "u512-oam": ("U512 on windows of object attention", OBJECT),
     "u512-random": ("U512 on windows elsewhere", ELSEWHERE),
+}
+LATER: Declared = {
     "u512-oam-trained-features": ("U512, attention on its own features", {**OBJECT, "looks": "trained"}),
 }
 _SMOKE = ("untouched-full-and-random", "u512-oam", "u512-oam-trained-features")
@@ -82,7 +84,7 @@ STUDY = Study(
     title="Windows of object attention",
     build=build,
     defaults={**deml.DEFAULTS, **deml.UNIFIED, **OF_WINDOWS},
-    arms=(*arms(AS_IT_IS, "A", 5, 2), *arms(TRAINED, "B", 5, 8)),
+    arms=(*arms(AS_IT_IS, "A", 5, 2), *arms(TRAINED, "A", 5, 8), *arms(LATER, "B", 5, 8)),
     tunings=(),
     tuned_by=baseline.STUDY,
     live=(),

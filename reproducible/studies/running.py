@@ -113,7 +113,7 @@ def write_smoke_losses(studies: Iterable[Study]) -> Path:
     found = {
         one.name: {r["arm"]: r["curve"][-1]["loss"] for r in carry_out(one, "smoke", device="cpu")}
         for one in studies
-        if one.smoke
+        if one.smoke_arms
     }
     records.write_text(manifests() / SMOKE, json.dumps(found, indent=1) + "\n")
     return manifests() / SMOKE

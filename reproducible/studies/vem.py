@@ -106,6 +106,10 @@ VARIANTS: Declared = {
     "margin-vem-learnt-beta": ("VEM, learnt beta", {**VEM, "learn_beta": True, **GATE}),
     "binomial": ("binomial deviance", {"loss": "binomial_deviance"}),
     "binomial-vem": ("binomial deviance + VEM", {**VEM, "loss": "binomial_deviance", **GATE}),
+    "binomial-vem-attached": (
+        "binomial deviance + VEM, L_var moves the trunk too",
+        {**VEM, "detach_variance": False, "loss": "binomial_deviance", **GATE},
+    ),
 }
 """The same of other readings, places and losses."""
 
@@ -144,7 +148,7 @@ def _split(declared: Declared, first: tuple[str, ...]) -> tuple[Declared, Declar
     return {n: declared[n] for n in first}, {n: d for n, d in declared.items() if n not in first}
 
 
-_URGENT = ("margin-gate-only", "margin-half-gate", "margin-lvar-only", "margin-lact")
+_URGENT = ("margin-gate-only", "margin-half-gate", "margin-lvar-only", "margin-lact", "margin-vem-d512")
 _A, _B = _split({**CONTROLS, **VARIANTS, **dimensions((64, 256, 512))}, _URGENT)
 
 STUDY = Study(

@@ -201,7 +201,10 @@ class Training:
         return evaluate_further(self.model, self.images, self.store, self.sets.further, self.config, features)
 
     def finish(self) -> dict[str, Any]:
-        """Select a checkpoint on the validation classes; look at the test classes there and at the last step."""
+        """Select a checkpoint on the validation classes; look at the test classes there and at the last step.
+
+        Where there is a curve on seen classes, both are looked at there as well.
+        """
         best = select([p["validation"]["map_at_r"] for p in self.curve], self.config.evaluation.window)
         chosen, final = self.curve[best], self.curve[-1]
         further = {}
@@ -210,6 +213,8 @@ class Training:
                 self.model.load_state_dict(checkpoint.load(self.weights_file(point["step"]), self.device))
                 if "test" not in point:
                     point |= self.look_at_test()
+                if self.config.evaluation.seen_every and "seen" not in point:
+                    point["seen"] = describe(self.evaluate("seen"))
                 point["test"] |= measures.at_end(self.model, self.images, self.store, self.sets, self.config)
                 if point is chosen and self.sets.further:
                     further = {"further": self.look_further()}

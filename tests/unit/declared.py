@@ -7,6 +7,7 @@ from typing import Any
 
 from reproducible.config import RunConfig, to_dict
 from reproducible.criteria import Criterion, load_claims
+from reproducible.evaluation.localised import ARMS as LOOKED_AT
 from reproducible.studies import STUDIES, Arm, Study
 
 
@@ -22,10 +23,11 @@ def arms_of(criterion: Criterion) -> list[str]:
 
 
 def served() -> Iterator[tuple[str, Criterion, Study]]:
-    """Claim, criterion and study for every criterion that reads the records of a declared study."""
+    """Claim, criterion and study for every criterion that reads the runs of a declared study, and not the looks at
+    frozen networks, which need none."""
     for claim in load_claims().claims:
         for criterion in claim.criteria:
-            if criterion.get("study") in STUDIES:
+            if criterion.get("study") in STUDIES and not set(arms_of(criterion)) & set(LOOKED_AT):
                 yield claim.id, criterion, STUDIES[criterion["study"]]
 
 

@@ -130,12 +130,12 @@ def test_claims_about_measures_read_arms_that_take_them() -> None:
     assert found == set(MEASURED)
 
 
-def test_claims_about_the_gap_read_arms_that_look_at_seen_classes_at_every_evaluation() -> None:
+def test_claims_about_the_gap_read_arms_that_look_at_seen_classes() -> None:
     for claim, criterion, of in served():
         if criterion.get("metric") == "seen_unseen_gap" and of in (GROCERIES, GLYPHS):
             for name in arms_of(criterion):
                 look = config(of, name).evaluation
-                assert look.seen_every == look.every, f"{claim}: {name}"
+                assert look.seen_every > 0, f"{claim}: {name}"
 
 
 def test_claims_about_a_scale_read_arms_that_search_it() -> None:

@@ -67,12 +67,12 @@ def test_positions_are_those_of_the_last_map() -> None:
     assert config.model.options["positions"] == last.shape[2] * last.shape[3]
 
 
-def test_claims_about_the_gap_read_arms_that_look_at_both_at_every_evaluation() -> None:
+def test_claims_about_the_gap_read_arms_that_look_at_both() -> None:
     for claim, criterion, of in served():
         if criterion.get("metric") == "seen_unseen_gap" and of in (GROCERIES, GLYPHS):
             for name in arms_of(criterion):
                 look = untuned(of, of.arm(name)).evaluation
-                assert look.test_every == look.seen_every == look.every, f"{claim}: {name}"
+                assert min(look.test_every, look.seen_every) > 0, f"{claim}: {name}"
 
 
 MEASURED = {

@@ -97,12 +97,24 @@ def test_two_runs_of_the_real_network_are_bit_identical(make: Make) -> None:
 
 def test_looks_happen_when_they_should(make: Make) -> None:
     evaluation = EvaluationConfig(every=2, test_every=6, seen_every=4, seen_images=2)
-    curve = make(evaluation=evaluation).run()["curve"]
+    result = make(evaluation=evaluation).run()
+    curve, chosen = result["curve"], result["selected"]["step"]
     assert [p["step"] for p in curve] == [2, 4, 6, 8, 10, 12]
-    assert [p["step"] for p in curve if "test" in p] == [6, 12]
-    assert [p["step"] for p in curve if "seen" in p] == [4, 8, 12]
+    assert {p["step"] for p in curve if "test" in p} == {6, 12, chosen}
+    assert {p["step"] for p in curve if "seen" in p} == {4, 8, 12, chosen}
     assert all("hits" in p["test"] for p in curve if "test" in p)
     assert not any("neighbours" in p for p in curve)
+
+
+def test_the_selected_checkpoint_is_on_the_curve_of_the_seen_classes(make: Make) -> None:
+    """Whenever that curve has its looks, and with the weights of the selected step."""
+    seldom = make("seldom", evaluation=EvaluationConfig(every=2, seen_every=12, seen_images=2)).run()
+    often = make("often", evaluation=EvaluationConfig(every=2, seen_every=2, seen_images=2)).run()
+    chosen = seldom["selected"]["step"]
+    assert chosen < 12
+    assert {p["step"] for p in seldom["curve"] if "seen" in p} == {chosen, 12}
+    for a, b in zip(seldom["curve"], often["curve"], strict=True):
+        assert "seen" not in a or a["seen"] == b["seen"]
 
 
 def test_looking_changes_nothing(make: Make) -> None:
