@@ -28,6 +28,7 @@ from reproducible.config import DataConfig, RunConfig
 from reproducible.data.store import open_store
 from reproducible.training.devices import arithmetic, choose_precision, keep_freed_memory
 from reproducible.training.loop import Training
+from reproducible.types import Batch
 
 REPEATS = 5
 
@@ -51,6 +52,23 @@ def medians(
             if repeat:
                 kept.append(clock() - start)
     return [statistics.median(kept) for kept in times]
+
+
+def step(training: Training, batch: Batch) -> Callable[[], None]:
+    """Forward and backward pass and the optimiser's step."""
+
+    def run() -> None:
+        training.optimiser.zero_grad(set_to_none=True)
+        torch.stack(list(training.losses(batch).values())).sum().backward()
+        training.optimiser.step()
+
+    return run
+
+
+def machine(training: Training) -> str:
+    """What a measurement was taken on, for ``data_manifests/measurements.csv``."""
+    precision = training.config.precision
+    return f"{torch.backends.cpu.get_cpu_capability()} {precision} torch {torch.__version__}, 1 thread"
 
 
 def step_parts(training: Training) -> list[tuple[str, float]]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from training_step import medians
+from training_step import machine, medians, step
 
 from reproducible.config import RunConfig
 from reproducible.data.store import open_store
@@ -35,17 +35,6 @@ def config(name: str) -> RunConfig:
     """The arm at the first candidate of its tuning, whose values cost no time."""
     vem = study("vem")
     return vem.build(vem.params(vem.arm(name), untuned=True))
-
-
-def step(training: Training, batch: Batch) -> Callable[[], None]:
-    """Forward and backward pass and the optimiser's step."""
-
-    def run() -> None:
-        training.optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(training.losses(batch).values())).sum().backward()
-        training.optimiser.step()
-
-    return run
 
 
 def kept(training: Training, batch: Batch) -> int:
@@ -116,9 +105,7 @@ def main() -> None:
         "folded_test_time_ratio": 1 + (folded - without) / whole_test,
         "extra_parameter_share": 100 * (parameters[1] / parameters[0] - 1),
     }
-    precision = sides[0].config.precision
-    machine = f"{torch.backends.cpu.get_cpu_capability()} {precision} torch {torch.__version__}, 1 thread"
-    print(save_measurements("vem", found, machine).read_text(), end="")
+    print(save_measurements("vem", found, machine(sides[0])).read_text(), end="")
 
 
 if __name__ == "__main__":
