@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from reproducible.data.glyphs.render import ABOVE_BIT, BASE_BIT, BELOW_BIT
 from reproducible.data.store import Store
-from reproducible.report.figures import AMBER, BLUE, GREY, ROSE, WIDTH, panels, styled
+from reproducible.report.figures import AMBER, BLUE, GREY, ROSE, WIDTH, not_run, panels, styled
 from reproducible.report.tables import NOT_RUN, difference, mean_interval, values_of
 from reproducible.types import RunRecord
 
@@ -107,9 +107,12 @@ def side_by_side(table: pd.DataFrame, xlabel: str) -> Figure:
     """The same differences on two benchmarks: a row a comparison, a colour and a marker a benchmark.
 
     Args:
-        table: columns ``compared``, ``benchmark``, ``mean``, ``low`` and ``high``; rows without a mean are left empty.
+        table: columns ``compared``, ``benchmark``, ``mean``, ``low`` and ``high``; rows without a mean are left empty,
+            and where none has one the figure says so.
         xlabel: quantity and unit.
     """
+    if table["mean"].isna().all():
+        return not_run(NOT_RUN)
     names = list(dict.fromkeys(table["compared"]))
     figure, (axes,) = panels(0.42 * len(names) + 1.0)
     looks = zip(dict.fromkeys(table["benchmark"]), ((ROSE, "D", 0.14), (BLUE, "o", -0.14)), strict=True)
