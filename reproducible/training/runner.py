@@ -53,6 +53,8 @@ def run_digest(config: RunConfig, store: Store) -> str:
 def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "auto") -> RunRecord:
     """Run a configuration, or return its record if it has been run; resume it if it was interrupted.
 
+    A study that takes over another study's run judges it by its own criteria, as they stand.
+
     Args:
         config: what to run.
         profile: name of the profile it is run for.
@@ -72,7 +74,8 @@ def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "au
     with checkpoint.lock(folder):
         done = finished(name)
         if done is not None:
-            return {**done, **labels}
+            other = done["study"] != config.study
+            return {**done, **labels, "criteria": criteria if other else done["criteria"]}
         where = choose_device(device)
         training = Training(config, store, folder, where)
         log.info("%s: run %s in %s", config.label, name, folder)

@@ -76,9 +76,10 @@ def test_finished_run_is_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None
     folder = records.run_folder(first["digest"])
     assert sorted(p.name for p in folder.iterdir()) == ["lock", "record.json"]
     monkeypatch.setattr(runner, "Training", None)
-    again = run(replace(config, study="other", arm="another"), profile="quick")
-    changed = {"study": "other", "arm": "another", "profile": "quick"}
-    assert again == {**first, **changed}
+    now = {"profile": "quick", "criteria": "d" * 64, "device": "cpu"}
+    assert execute(replace(config, arm="another"), **now) == {**first, "arm": "another", "profile": "quick"}
+    again = execute(replace(config, study="other"), **now)  # judged by what the other study asks
+    assert again == {**first, "study": "other", "profile": "quick", "criteria": "d" * 64}
     assert records.finished(first["digest"]) == first
 
 
