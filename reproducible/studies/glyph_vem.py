@@ -36,12 +36,15 @@ _ALL = {
     **vem.dimensions((64, 256, 512)),
     "margin-vem-positions": ("VEM on positions", {**vem.VEM, "place": "positions", "positions": POSITIONS}),
 }
-_FEWER = (
-    *("margin-learnt-beta", "margin-vem-learnt-beta", "binomial", "binomial-vem", "binomial-vem-attached"),
-    *("margin-vem-fast", "margin-inverse-variance-fast"),
-    *("margin-vem-d256", "margin-d256", "margin-vem-maps", "margin-vem-positions"),
+_READ = (
+    "margin-inverse-variance-gate",
+    "margin-vem-after",
+    "margin-se",
+    "margin-vem-d64",
+    "margin-d64",
+    "margin-vem-d512",
 )
-"""Arms that no claim reads and that are no control of the decisive pair."""
+"""Arms that a criterion reads, beside the decisive pair."""
 
 STUDY = Study(
     name="glyph_vem",
@@ -51,8 +54,8 @@ STUDY = Study(
     arms=(
         Arm("margin-vem", "margin + VEM", {**vem.VEM, **vem.WATCHED}, vem.BASE, draws=10, minutes=1.5),
         Arm("margin", "margin", vem.LOOKED_AT, vem.BASE, draws=10, minutes=1.5),
-        *vem.arms({name: _ALL[name] for name in _ALL if name not in _FEWER}, 1.1, draws=10),
-        *vem.arms({name: _ALL[name] for name in _FEWER}, 1.1),
+        *vem.arms({name: _ALL[name] for name in _READ}, 1.1, draws=10),
+        *vem.arms({name: _ALL[name] for name in _ALL if name not in _READ}, 1.1),
     ),
     tunings=(
         Tuning(

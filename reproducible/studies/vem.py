@@ -157,8 +157,8 @@ STUDY = Study(
     build=build,
     defaults=DEFAULTS,
     arms=(
-        Arm("margin-vem", "margin + VEM", {**VEM, **WATCHED, "keep": "neighbours"}, BASE, minutes=10),
-        Arm("margin", "margin", {**LOOKED_AT, "keep": "neighbours"}, BASE, minutes=10),
+        Arm("margin-vem", "margin + VEM", {**VEM, **WATCHED, "keep": "neighbours"}, BASE, minutes=8.5),
+        Arm("margin", "margin", {**LOOKED_AT, "keep": "neighbours"}, BASE, minutes=8.5),
         *arms(_A, 5.5),
         *_efficientnet(),
         *arms(_B, 5.5, tier="B"),
