@@ -214,7 +214,9 @@ def claims_on_page(
     }
     if level != "published":
         found |= {
-            "draws": [f"{n} of {wanted}" for n, wanted in zip(table["n"], table["n_wanted"], strict=True)],
+            "draws": [
+                f"{n} of {wanted}" if wanted else "" for n, wanted in zip(table["n"], table["n_wanted"], strict=True)
+            ],
             "difference": table["mean"].astype(float),
             "t interval": [_interval(*pair) for pair in zip(table["t_low"], table["t_high"], strict=True)],
             "bootstrap": [_interval(*pair) for pair in zip(table["b_low"], table["b_high"], strict=True)],

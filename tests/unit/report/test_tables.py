@@ -120,6 +120,8 @@ def test_the_page_states_every_criterion_before_its_verdict(full: list[dict[str,
     d04 = decided[decided["claim"] == "D04"].iloc[0]
     assert (d04["draws"], d04["verdict"].split(" (")[0]) == ("5 of 5", "contradicted")
     assert d04["difference"] == pytest.approx(-10.0)
+    timed = tables.claims_on_page("vem", "real", {}).set_index("claim")["draws"]
+    assert (timed["V01"], timed["V08"]) == ("0 of 5", "")  # a measured ratio has no draws
 
 
 def test_criteria_that_were_changed_show_both_texts(monkeypatch: pytest.MonkeyPatch) -> None:
