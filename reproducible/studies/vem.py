@@ -139,8 +139,8 @@ def _efficientnet() -> tuple[Arm, ...]:
     other: dict[str, Any] = {"backbone": "efficientnet_lite0"}
     tuned = (*BASE, "efficientnet")
     return (
-        Arm("margin-vem-efficientnet", "margin + VEM, EfficientNet", {**VEM, **other, **GATE}, tuned, minutes=5.5),
-        Arm("margin-efficientnet", "margin, EfficientNet", other, tuned, minutes=5.5, smoke=False),
+        Arm("margin-vem-efficientnet", "margin + VEM, EfficientNet", {**VEM, **other, **GATE}, tuned, minutes=3.5),
+        Arm("margin-efficientnet", "margin, EfficientNet", other, tuned, minutes=3.5, smoke=False),
     )
 
 
