@@ -5,10 +5,35 @@ Explained on page: grid.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from reproducible.attention.boxes import object_boxes
+from reproducible.attention.object import object_map
 from reproducible.resampling import resample
+
+
+def object_window(
+    maps: Mapping[str, Tensor], side: int, scale: int, walk: Mapping[str, Any]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Where object attention on the maps of a scale lets the next one look; without gradient.
+
+    Args:
+        maps: by layer, (N, C, H, W) each.
+        side: of the pictures that boxes are found in, in pixels.
+        scale: number of the scale, from 1; it names what comes back.
+        walk: options of :func:`reproducible.attention.object.object_map`.
+
+    Returns:
+        x0, y0, x1, y1 in fractions, (N, 4); and by name the maps of mass (``map_1_4e`` ...) and which images stay whole
+        for want of an object (``whole_2``, (N, 1)).
+    """
+    found = {f"map_{scale}_{layer}": object_map(values.detach(), **walk) for layer, values in maps.items()}
+    boxes, whole = object_boxes(list(found.values()), side)
+    return boxes / side, found | {f"whole_{scale + 1}": whole.float()[:, None]}
 
 
 def whole_image(images: Tensor) -> Tensor:

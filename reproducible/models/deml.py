@@ -13,10 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reproducible.attention.boxes import object_boxes
 from reproducible.attention.channel import ChannelGates, FixedGates, fold
-from reproducible.attention.object import FORMS, object_map
-from reproducible.attention.windows import chance, cut, inside, placed, whole_image
+from reproducible.attention.object import FORMS
+from reproducible.attention.windows import chance, cut, inside, object_window, placed, whole_image
 from reproducible.backbones.base import Backbone
 from reproducible.models.unified import Learner
 from reproducible.resources import UserError, nearest_name
@@ -198,13 +197,11 @@ class DeML(nn.Module):
         if self.zoom != "attention":
             place = torch.full_like(x[:, :2, 0, 0], 0.5) if self.zoom == "centre" else chance(x)
             return placed(place, torch.full_like(place, self.side)), {}
-        found = {}
+        seen = {}
         for layer in self.layers:
-            branches = maps[layer].detach().unflatten(0, (-1, len(x)))
-            seen = branches[0] if self.source == "first" else branches.mean(dim=0)
-            found[f"map_{scale + 1}_{layer}"] = object_map(seen, **self.walk)
-        boxes, whole = object_boxes(list(found.values()), side)
-        return boxes / side, found | {f"whole_{scale + 2}": whole.float()[:, None]}
+            branches = maps[layer].unflatten(0, (-1, len(x)))
+            seen[layer] = branches[0] if self.source == "first" else branches.mean(dim=0)
+        return object_window(seen, side, scale + 1, self.walk)
 
 
 def _require(condition: bool, name: str, rule: str, value: object, hint: str = "") -> None:

@@ -12,9 +12,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from reproducible.attention.boxes import object_boxes
-from reproducible.attention.object import FORMS, object_map
-from reproducible.attention.windows import chance, cut, placed
+from reproducible.attention.object import FORMS
+from reproducible.attention.windows import chance, cut, object_window, placed
 from reproducible.backbones.base import Backbone
 from reproducible.models.unified import Unified
 from reproducible.models.untouched import Untouched
@@ -93,14 +92,11 @@ class Zoomed(nn.Module):
         looker = self.inner.backbone if self.looker is None else self.looker
         with torch.no_grad():
             maps = looker(source, self.layers)
-        found = {f"map_1_{layer}": object_map(maps[layer].detach(), **self.walk) for layer in self.layers}
-        boxes, whole = object_boxes(list(found.values()), source.shape[2])
-        window = boxes / source.shape[2]
+        window, found = object_window({layer: maps[layer] for layer in self.layers}, source.shape[2], 1, self.walk)
         if self.place == "elsewhere":
             window = placed(chance(images), window[:, 2:] - window[:, :2])
         output = self.inner(cut(source, window, images.shape[2]))
         embedding = output.embedding
         if self.both:
             embedding = torch.cat([self.inner(images).embedding, embedding], dim=1) / 2**0.5
-        seen = found | {"window_2": window, "whole_2": whole.float()[:, None]}
-        return replace(output, embedding=embedding, attention=seen)
+        return replace(output, embedding=embedding, attention=found | {"window_2": window})
