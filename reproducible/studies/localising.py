@@ -21,13 +21,16 @@ from reproducible.studies import glyph_baseline
 from reproducible.training.localise import View, measure
 
 DRAWS = 3  # of glyphs, with a fine-tuned network each
+OTHER_LAYERS = ("blocks_4", "conv_head")  # of EfficientNet-Lite0, with as many positions as 4e and 5b
 PHOTOGRAPHS, GLYPHS = 5, 5  # of each class of groceries and of glyphs; of Caltech-101 all
 
 
 def views() -> dict[str, View]:
-    """All views by name: photographs with boxes, photographs without, glyphs, glyphs with fine-tuned networks."""
+    """All views by name: photographs with boxes (two networks), photographs without, glyphs, glyphs with fine-tuned
+    networks."""
     found = [
         *(View(f"caltech-{size}", "caltech101_boxes24", "bvlc_googlenet", size) for size in (160, 224)),
+        View("caltech-224-efficientnet", "caltech101_boxes24", "efficientnet_lite0", 224, layers=OTHER_LAYERS),
         View("groceries-160", "groceries", "bvlc_googlenet", 160, each=PHOTOGRAPHS),
         View("glyphs", "glyphs", "compact_googlenet", 56, each=GLYPHS),
         *(

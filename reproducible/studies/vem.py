@@ -8,7 +8,6 @@ the document's table continues; 16 classes of 4 images make its batch of 64.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from reproducible.config import Component, DataConfig, EvaluationConfig, OptimiserConfig, RunConfig
 from reproducible.studies.base import Arm, Params, Study, Tuning
@@ -134,13 +133,32 @@ def arms(declared: Declared, minutes: float, tier: str = "A", draws: int = 5) ->
     )
 
 
-def _efficientnet() -> tuple[Arm, ...]:
-    """The pair on a trunk with batch normalisation, as the document's ResNet-50 has it."""
-    other: dict[str, Any] = {"backbone": "efficientnet_lite0"}
+_EFFICIENTNET: Declared = {
+    "margin-vem-efficientnet": ("margin + VEM, EfficientNet", {**VEM, **GATE}),
+    "margin-efficientnet": ("margin, EfficientNet", {}),
+    "margin-gate-only-efficientnet": ("gate only, EfficientNet", CONTROLS["margin-gate-only"][1]),
+    "margin-inverse-variance-gate-efficientnet": (
+        "gate of the inverse, EfficientNet",
+        CONTROLS["margin-inverse-variance-gate"][1],
+    ),
+}
+"""The pair and two controls on a trunk with batch normalisation, as the document's ResNet-50 has it."""
+
+
+def _efficientnet(names: tuple[str, ...], tier: str) -> tuple[Arm, ...]:
     tuned = (*BASE, "efficientnet")
-    return (
-        Arm("margin-vem-efficientnet", "margin + VEM, EfficientNet", {**VEM, **other, **GATE}, tuned, minutes=3.5),
-        Arm("margin-efficientnet", "margin, EfficientNet", other, tuned, minutes=3.5, smoke=False),
+    return tuple(
+        Arm(
+            name,
+            title,
+            {**params, "backbone": "efficientnet_lite0"},
+            tuned,
+            tier=tier,
+            minutes=3.5,
+            smoke=name == "margin-vem-efficientnet",
+        )
+        for name, (title, params) in _EFFICIENTNET.items()
+        if name in names
     )
 
 
@@ -160,8 +178,9 @@ STUDY = Study(
         Arm("margin-vem", "margin + VEM", {**VEM, **WATCHED, "keep": "neighbours"}, BASE, minutes=8.5),
         Arm("margin", "margin", {**LOOKED_AT, "keep": "neighbours"}, BASE, minutes=8.5),
         *arms(_A, 5.5),
-        *_efficientnet(),
+        *_efficientnet(("margin-vem-efficientnet", "margin-efficientnet"), "A"),
         *arms(_B, 5.5, tier="B"),
+        *_efficientnet(("margin-gate-only-efficientnet", "margin-inverse-variance-gate-efficientnet"), "B"),
     ),
     tunings=(
         Tuning(

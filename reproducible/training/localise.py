@@ -48,6 +48,7 @@ class View:
         images: ``all``, or the ``seen`` or ``unseen`` classes of the draw that it was trained on.
         each: only the first so many images of each class; 0: all.
         trained: the run whose selected checkpoint is looked at; None: the pretrained network.
+        layers: stages of the backbone that stand for GoogLeNet's 4e and 5b.
     """
 
     name: str
@@ -57,6 +58,7 @@ class View:
     images: str = "all"
     each: int = 0
     trained: RunConfig | None = None
+    layers: tuple[str, str] = LAYERS
 
 
 def measure(view: View, device: str = "auto") -> Look:
@@ -72,7 +74,7 @@ def measure(view: View, device: str = "auto") -> Look:
     counted = np.unique(store.labels[indices], return_counts=True)
     parts, seconds = defaultdict(list), {"forward": [], "walk": []}
     for start in progress(range(0, len(indices), _BATCH), desc=view.name):
-        for path, values in _flat(_look(backbone, store, indices[start : start + _BATCH], view.size, start, seconds)):
+        for path, values in _flat(_look(backbone, store, indices[start : start + _BATCH], view, start, seconds)):
             parts[path].append(values.cpu())
     measured: dict[str, Any] = {"truth": {}, "methods": {}, "graphs": {}}
     for path, values in parts.items():
@@ -122,15 +124,16 @@ def chosen(view: View, store: Store) -> np.ndarray:
 
 @torch.no_grad()
 def _look(
-    backbone: nn.Module, store: Store, indices: np.ndarray, size: int, start: int, seconds: dict[str, list[float]]
+    backbone: nn.Module, store: Store, indices: np.ndarray, view: View, start: int, seconds: dict[str, list[float]]
 ) -> dict[str, Any]:
     """The values of a batch; random boxes are named after the place of the batch. Adds to ``seconds``."""
     device = next(backbone.parameters()).device
     stored, side = torch.from_numpy(store.images[indices]).to(device), store.images.shape[1]
     whole = torch.tensor([[0.0, 0.0, side, side]]).expand(len(indices), 4)
-    images = crop_resize(stored, whole, size)
+    images = crop_resize(stored, whole, view.size)
     with _timed(seconds["forward"]):
-        maps = backbone(images, LAYERS)
+        found = backbone(images, view.layers)
+    maps = {name: found[layer] for name, layer in zip(LAYERS, view.layers, strict=True)}
     with _timed(seconds["walk"]):
         METHODS["object attention"](maps)
     truth, shares = None, {}
