@@ -36,11 +36,12 @@ def objective(params: Params) -> tuple[Component, ...]:
     """The losses.
 
     Args:
-        params: ``loss`` (``margin`` or ``binomial_deviance``), ``learn_beta`` of the margin loss; ``lvar``, ``lact``
-            and ``ntri``, weights of L_var and of the two parts of L_act (0: without).
+        params: ``loss`` (``margin`` or ``binomial_deviance``), options of it that are not its defaults (``learn_beta``
+            of the one, ``gamma`` of the other); ``lvar``, ``lact`` and ``ntri``, weights of L_var and of the two parts
+            of L_act (0: without).
     """
-    learnt = {"learn_beta": True} if params["learn_beta"] else {}
-    losses = [Component("margin", learnt) if params["loss"] == "margin" else Component("binomial_deviance")]
+    options = {name: params[name] for name in ("learn_beta", "gamma") if params[name]}
+    losses = [Component(params["loss"], options)]
     if params["lvar"]:
         losses.append(Component("penalty", {"name": "L_var", "weight": params["lvar"]}))
     if params["lact"]:
@@ -76,7 +77,7 @@ DEFAULTS = {
     **{"backbone": "bvlc_googlenet", "dim": 128, "lr": 1e-4, "head": 1.0, "decay": 1e-4},
     **{"gate": "", "place": "pooled", "positions": 0, "std": 0.01, "detach_variance": True, "detach_gate": False},
     "scale": 1.0,
-    **{"loss": "margin", "learn_beta": False, "lvar": 0.0, "lact": 0.0, "ntri": 0.0},
+    **{"loss": "margin", "learn_beta": False, "gamma": 0.0, "lvar": 0.0, "lact": 0.0, "ntri": 0.0},
     **{"curves": False, "measures": (), "keep": "matches"},
 }
 VEM = {"gate": "variance", "lvar": 1.0}
