@@ -64,6 +64,10 @@ MINUTES: Mapping[deml.Cost, float] = {
 }
 """As of the study ``deml``."""
 _FIRST = {**deml.BY_SCALE, **deml.BY_BRANCH, **deml.ONE, **deml.PLAIN, **deml.PRINTED, **deml.LARGER}
+_FIVE = (
+    *("deml-1-4-no-adversary", "deml-1-4-hinge", "heads-4"),
+    *("full-image-2", "centre-zoom-2", "random-zoom-2"),
+)  # arms that photographs decide
 _TEN = ("deml-2-4", "centre-zoom-3", "heads-8-random-gates", "deml-1-8-gate-repulsion", "deml-1-8-mined")
 _LATER = {**deml.CELLS, **deml.CONTROLS, **deml.BRANCHES}
 _READ = {**{name: _LATER[name] for name in _TEN}, **ONLY_HERE}
@@ -76,7 +80,8 @@ STUDY = Study(
     build=build,
     defaults={**glyph_baseline.STUDY.defaults, **deml.OF_DEML, "view": 64},
     arms=(
-        *deml.arms(_FIRST, MINUTES, _SMOKE, draws=10),
+        *deml.arms({n: d for n, d in _FIRST.items() if n not in _FIVE}, MINUTES, _SMOKE, draws=10),
+        *deml.arms({n: _FIRST[n] for n in _FIVE}, MINUTES, _SMOKE),
         deml.decayed(1.3, 10),
         *deml.arms(_READ, MINUTES, _SMOKE, tier="B", draws=10),
         *deml.arms({n: d for n, d in _LATER.items() if n not in _READ}, MINUTES, _SMOKE, tier="B"),
