@@ -104,7 +104,7 @@ def ladder(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
 @styled
 def side_by_side(table: pd.DataFrame, xlabel: str) -> Figure:
-    """The same differences on two benchmarks: a row a comparison, a colour and a marker a benchmark.
+    """The same differences on one or two benchmarks: a row a comparison, a colour and a marker a benchmark.
 
     Args:
         table: columns ``compared``, ``benchmark``, ``mean``, ``low`` and ``high``; rows without a mean are left empty,
@@ -115,8 +115,9 @@ def side_by_side(table: pd.DataFrame, xlabel: str) -> Figure:
         return not_run(NOT_RUN)
     names = list(dict.fromkeys(table["compared"]))
     figure, (axes,) = panels(0.42 * len(names) + 1.0)
-    looks = zip(dict.fromkeys(table["benchmark"]), ((ROSE, "D", 0.14), (BLUE, "o", -0.14)), strict=True)
-    for benchmark, (colour, marker, shift) in looks:
+    benchmarks = list(dict.fromkeys(table["benchmark"]))
+    looks = ((ROSE, "D", 0.14), (BLUE, "o", -0.14)) if len(benchmarks) > 1 else ((BLUE, "o", 0.0),)
+    for benchmark, (colour, marker, shift) in zip(benchmarks, looks, strict=True):
         rows = table[table["benchmark"] == benchmark].dropna(subset=["mean"])
         y = np.array([len(names) - 1 - names.index(name) for name in rows["compared"]]) + shift
         axes.hlines(y, rows["low"], rows["high"], color=colour, linewidth=2.2, alpha=0.5)

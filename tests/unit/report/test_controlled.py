@@ -69,6 +69,8 @@ def test_side_by_side_marks_only_what_was_run() -> None:
     drawn = {line.get_label(): line.get_xdata().tolist() for line in axes.lines if line.get_label() in ("x", "y")}
     assert drawn == {"x": [1.0, -1.0], "y": []}
     assert [label.get_text() for label in axes.get_yticklabels()] == ["b", "a"]
+    (alone,) = controlled.side_by_side(table[table["benchmark"] == "x"], "points").axes
+    assert [line.get_ydata().tolist() for line in alone.lines if line.get_label() == "x"] == [[1.0, 0.0]]
     (empty,) = controlled.side_by_side(table[table["benchmark"] == "y"], "points").axes
     assert [text.get_text() for text in empty.texts] == ["not run"]
 
