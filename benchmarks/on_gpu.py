@@ -4,7 +4,7 @@
 
 Needs torch, torchvision, timm, NumPy, Pillow and PyYAML, nothing of Jupyter or of the command line; the checkout need
 not be installed. Stop it as you like: finished runs are kept and interrupted ones go on. Records are added to the
-checkout's; where the book is, ``reproducible record add three_sets.jsonl`` takes them in after rescoring each.
+checkout's; where the book is, ``reproducible record add three_sets.jsonl.xz`` takes them in after rescoring each.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from reproducible.resources import manifests
+from reproducible import records
 from reproducible.studies import study
 from reproducible.studies.running import carry_out
 from reproducible.training.devices import hardware
@@ -43,7 +43,7 @@ def main() -> None:
     for record in carry_out(wanted, wanted.profile, tiers=given.tiers, device="cuda", workers=given.workers):
         point, seconds = record["selected"]["test"], record["environment"]["seconds"]
         print(f"{record['arm']}: R@1 {point['recall_at_1']:.2f}, {seconds:.0f} s", flush=True)
-    print(f"records: {manifests() / 'records' / wanted.name}.jsonl")
+    print(f"records: {records.file_of(wanted.name)}")
 
 
 if __name__ == "__main__":

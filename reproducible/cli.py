@@ -177,7 +177,7 @@ def study_tune(name: Name, device: Device = "auto", workers: Workers = 0) -> Non
     for record in tune(study(name), device=device, workers=workers or default_workers()):
         best = max(point["validation"]["map_at_r"] for point in record["curve"])
         typer.echo(f"{record['arm']:16} best validation MAP@R {best:.2f}")
-    typer.echo(f"Trials: {manifests() / 'records' / study(name).tuning_records}.jsonl")
+    typer.echo(f"Trials: {records.file_of(study(name).tuning_records)}")
 
 
 @study_app.command("run")
@@ -199,9 +199,7 @@ def study_run(
             f"{record['selected']['step']}  ({record['environment']['seconds'] / 60:.1f} min)"
         )
     typer.echo(
-        f"Records: {manifests() / 'records' / name}.jsonl"
-        if profile == study(name).profile
-        else f"Runs: {cache_dir() / 'runs'}"
+        f"Records: {records.file_of(name)}" if profile == study(name).profile else f"Runs: {cache_dir() / 'runs'}"
     )
 
 
@@ -214,8 +212,9 @@ def study_reference() -> None:
 @record_app.command("list")
 def record_list() -> None:
     """The committed record files and how many runs each holds."""
-    for path in sorted((manifests() / "records").glob("*.jsonl")):
-        typer.echo(f"{path.stem:24} {len(records.load(path.stem)):4} records  {path.stat().st_size / 1e6:.2f} MB")
+    for name in records.committed():
+        size = records.file_of(name).stat().st_size / 1e6
+        typer.echo(f"{name:24} {len(records.load(name)):4} records  {size:.2f} MB")
 
 
 @record_app.command("add")
@@ -225,14 +224,14 @@ def record_add(
     """Take records from elsewhere into the book: each is checked and rescored first. Next: build the book."""
     for path in files:
         added, total = records.add(path, STUDIES)
-        typer.echo(f"{path.stem}: {added} records added or replaced, now {total}, in {manifests() / 'records'}")
+        typer.echo(f"{path.name}: {added} records added or replaced, now {total}, in {manifests() / 'records'}")
 
 
 @record_app.command("verify")
 def record_verify(name: Annotated[str, typer.Argument(help="A study; empty: all.")] = "") -> None:
     """Compute the metrics again from the stored neighbours and compare. Exit status 1 if any differs."""
     wrong = checked = 0
-    for stem in [name] if name else [path.stem for path in sorted((manifests() / "records").glob("*.jsonl"))]:
+    for stem in [name] if name else records.committed():
         for record in records.load(stem):
             checked += records.rescorable(record)
             for metric, (stated, found) in records.verify(record).items():

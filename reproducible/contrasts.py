@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reproducible.criteria import Criterion
-from reproducible.records import expand, measurements, queries_first
+from reproducible.encoding import expand
+from reproducible.records import measurements, queries_first
 from reproducible.resources import UserError
 from reproducible.types import RunRecord
 

@@ -1,6 +1,6 @@
 """What a run leaves behind: writing, reading, checking and rescoring records; the cache of finished runs.
 
-A record is one JSON line with plain values. Its keys:
+A record is one JSON line with plain values; the lines of a study are one file, compressed with xz. Its keys:
 
 ``study, arm, profile, draw, seed``
     what it was run for; ``digest`` is its name and key, ``criteria`` the hash of the criteria that stood when it ran.
@@ -29,7 +29,6 @@ A record is one JSON line with plain values. Its keys:
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
@@ -42,6 +41,7 @@ from typing import Any
 import numpy as np
 
 from reproducible.config import KEPT
+from reproducible.encoding import decode_clusters, decode_hits, decode_matches, decode_neighbours, expand
 from reproducible.resources import UserError, cache_dir, check_keys, manifests, nearest_name
 from reproducible.types import RunRecord
 
@@ -49,6 +49,8 @@ KEYS = (
     *("study", "arm", "profile", "draw", "seed", "digest", "criteria", "config", "data", "weights", "versions"),
     *("curve", "untouched", "selected", "last", "queries", "gallery", "environment"),
 )
+
+SUFFIX = ".jsonl.xz"
 
 
 def run_folder(digest: str) -> Path:
@@ -76,27 +78,47 @@ def read_json(path: Path) -> Any:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file so that it is at every moment the old one or the new one, complete."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """The same as :func:`write_text` for bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_text(text)
+        partial.write_bytes(content)
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise UserError(f"{path} could not be written ({error}); nothing was changed.") from error
 
 
+def file_of(study: str, folder: Path | None = None) -> Path:
+    """The file of a study's records, one a line, compressed: ``STUDY.jsonl.xz``, by default in
+    ``data_manifests/records``."""
+    return (folder or manifests() / "records") / f"{study}{SUFFIX}"
+
+
+def committed() -> list[str]:
+    """What the committed files of records are called, without their ending: studies, and tunings with ``_tuning``."""
+    return sorted(path.name.removesuffix(SUFFIX) for path in (manifests() / "records").glob(f"*{SUFFIX}"))
+
+
 def load(study: str, folder: Path | None = None) -> list[RunRecord]:
     """The committed records of a study, in the order of the file; empty where there are none.
 
     Raises:
-        UserError: for a damaged line (file and line number) or a record without a known key.
+        UserError: for a damaged file or line (file and line number) or a record without a known key.
     """
-    path = (folder or manifests() / "records") / f"{study}.jsonl"
+    path = file_of(study, folder)
     if not path.is_file():
         return []
+    try:
+        text = lzma.decompress(path.read_bytes()).decode()
+    except (lzma.LZMAError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a file of records ({error}).") from error
     found = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
@@ -109,8 +131,8 @@ def load(study: str, folder: Path | None = None) -> list[RunRecord]:
 def save(study: str, records: Iterable[RunRecord], folder: Path | None = None) -> Path:
     """Write the records of a study, one a line, ordered by arm, draw and seed."""
     ordered = sorted(records, key=lambda r: (r["arm"], r["draw"], r["seed"], r["digest"]))
-    path = (folder or manifests() / "records") / f"{study}.jsonl"
-    write_text(path, "".join(json.dumps(r, separators=(",", ":")) + "\n" for r in ordered))
+    path = file_of(study, folder)
+    write_bytes(path, lzma.compress("".join(json.dumps(r, separators=(",", ":")) + "\n" for r in ordered).encode()))
     return path
 
 
@@ -118,7 +140,7 @@ def add(path: Path, studies: Mapping[str, Any], folder: Path | None = None) -> t
     """Merge the records of a file, written on another machine, into the committed ones of the same name.
 
     Args:
-        path: ``STUDY.jsonl``, or ``STUDY_tuning.jsonl``.
+        path: ``STUDY.jsonl.xz``, or ``STUDY_tuning.jsonl.xz``.
         studies: known studies by name.
         folder: where the committed records are; None: ``data_manifests/records``.
 
@@ -129,18 +151,19 @@ def add(path: Path, studies: Mapping[str, Any], folder: Path | None = None) -> t
         UserError: if the file belongs to no study, holds nothing, or a record does not rescore to what it states;
             nothing is changed then.
     """
-    if path.stem.removesuffix("_tuning") not in studies:
-        raise UserError(f"{path}: there is no study of that name.{nearest_name(path.stem, studies)}")
-    found = load(path.stem, path.parent)
+    name = path.name.removesuffix(SUFFIX)
+    if name.removesuffix("_tuning") not in studies:
+        raise UserError(f"{path}: there is no study of that name.{nearest_name(name, studies)}")
+    found = load(name, path.parent)
     if not found:
         raise UserError(f"{path}: no such file, or no record in it.")
     for number, record in enumerate(found, start=1):
         for metric, (stated, value) in verify(record).items():
             raise UserError(f"{path}, line {number}: {metric} is stated as {stated}, rescored {value}.")
-    known = {key_of(record): record for record in load(path.stem, folder)}
+    known = {key_of(record): record for record in load(name, folder)}
     changed = [record for record in found if known.get(key_of(record)) != record]
     known |= {key_of(record): record for record in changed}
-    save(path.stem, known.values(), folder)
+    save(name, known.values(), folder)
     return len(changed), len(known)
 
 
@@ -179,89 +202,6 @@ def save_measurements(study: str, values: Mapping[str, float], machine: str) -> 
     table.writerows(rows)
     write_text(path := manifests() / "measurements.csv", text.getvalue())
     return path
-
-
-def encode_hits(hits: np.ndarray) -> str:
-    """Pack booleans, one a query, into hexadecimal digits."""
-    return np.packbits(np.asarray(hits, dtype=bool)).tobytes().hex()
-
-
-def decode_hits(packed: str, count: int) -> np.ndarray:
-    """The booleans of :func:`encode_hits`, bool (count,)."""
-    return np.unpackbits(np.frombuffer(bytes.fromhex(packed), dtype=np.uint8), count=count).astype(bool)
-
-
-def encode_neighbours(ids: np.ndarray, relevant: np.ndarray, least: int = 8) -> str:
-    """Compress neighbour ids: of each query as many as its relevant photographs (at least ``least``), which is all that
-    Recall@1..8, R-precision and MAP@R read.
-
-    Args:
-        ids: gallery positions by falling similarity, (Q, k), below 65,536.
-        relevant: number of relevant gallery items of each query, (Q,).
-        least: ids kept at least.
-    """
-    kept = np.minimum(np.maximum(relevant, least), ids.shape[1])
-    flat = np.concatenate([row[:n] for row, n in zip(ids, kept, strict=True)]).astype("<u2")
-    planes = flat.view(np.uint8).reshape(-1, 2).T.tobytes()  # high bytes side by side compress better
-    return base64.b85encode(lzma.compress(planes, preset=9)).decode()
-
-
-def decode_neighbours(packed: str, relevant: np.ndarray, least: int = 8) -> np.ndarray:
-    """The ids of :func:`encode_neighbours`, int64 (Q, k); places that were not kept hold 0 and are never read."""
-    planes = np.frombuffer(lzma.decompress(base64.b85decode(packed)), dtype=np.uint8)
-    flat = planes.reshape(2, -1).T.copy().view("<u2").ravel()
-    kept = np.maximum(relevant, least)
-    if kept.sum() != len(flat):
-        raise UserError(f"the stored neighbours hold {len(flat)} ids, {kept.sum()} are needed: the record is damaged.")
-    ids = np.zeros((len(kept), kept.max()), dtype=np.int64)
-    ids[np.arange(ids.shape[1])[None, :] < kept[:, None]] = flat
-    return ids
-
-
-def encode_matches(matches: np.ndarray, relevant: np.ndarray, least: int = 8) -> str:
-    """Compress which neighbours are relevant, bool (Q, k), as far as :func:`encode_neighbours` keeps their ids."""
-    kept = np.arange(matches.shape[1]) < np.maximum(relevant, least)[:, None]
-    return base64.b85encode(lzma.compress(np.packbits(matches[kept]).tobytes(), preset=9)).decode()
-
-
-def decode_matches(packed: str, relevant: np.ndarray, columns: int, least: int = 8) -> np.ndarray:
-    """The booleans of :func:`encode_matches`, (Q, columns), False where nothing was kept.
-
-    Raises:
-        UserError: if the record is damaged.
-    """
-    kept = np.arange(columns) < np.maximum(relevant, least)[:, None]
-    bits = np.unpackbits(np.frombuffer(lzma.decompress(base64.b85decode(packed)), dtype=np.uint8))
-    if len(bits) - 8 >= kept.sum() or len(bits) < kept.sum():
-        raise UserError(f"the stored matches hold {len(bits)} bits, {kept.sum()} are needed: the record is damaged.")
-    matches = np.zeros(kept.shape, bool)
-    matches[kept] = bits[: kept.sum()]
-    return matches
-
-
-def encode_clusters(assign: np.ndarray) -> str:
-    """Compress the cluster of each image, below 65,536, (N,)."""
-    planes = np.asarray(assign).astype("<u2").view(np.uint8).reshape(-1, 2).T.tobytes()
-    return base64.b85encode(lzma.compress(planes, preset=9)).decode()
-
-
-def decode_clusters(packed: str) -> np.ndarray:
-    """The clusters of :func:`encode_clusters`, int64 (N,)."""
-    planes = np.frombuffer(lzma.decompress(base64.b85decode(packed)), dtype=np.uint8)
-    return planes.reshape(2, -1).T.copy().view("<u2").ravel().astype(np.int64)
-
-
-def run_lengths(labels: np.ndarray, coarse: np.ndarray) -> list[list[int]]:
-    """``[class, coarse class, count]`` of each run of equal labels."""
-    starts = np.flatnonzero(np.r_[True, labels[1:] != labels[:-1]])
-    counts = np.diff(np.r_[starts, len(labels)])
-    return [[int(labels[s]), int(coarse[s]), int(n)] for s, n in zip(starts, counts, strict=True)]
-
-
-def expand(lengths: list[list[int]], column: int = 0) -> np.ndarray:
-    """Labels (``column`` 0) or coarse classes (1) of each item from :func:`run_lengths`, int64."""
-    table = np.asarray(lengths, dtype=np.int64)
-    return np.repeat(table[:, column], table[:, 2])
 
 
 def summarise(result: Any) -> dict[str, float]:

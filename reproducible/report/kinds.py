@@ -9,7 +9,8 @@ import pandas as pd
 
 from reproducible.contrasts import by_run
 from reproducible.data.manifest import load_manifest, read_classes
-from reproducible.records import expand, queries_first
+from reproducible.encoding import expand
+from reproducible.records import queries_first
 from reproducible.report.tables import spread
 from reproducible.studies import Arm
 from reproducible.types import RunRecord

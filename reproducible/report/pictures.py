@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from reproducible.config import RunConfig, from_dict
 from reproducible.data.cards import contact_sheet, examples
 from reproducible.data.store import Store
-from reproducible.records import decode_neighbours
+from reproducible.encoding import decode_neighbours
 from reproducible.report.figures import BLUE, ROLE_COLOURS, ROSE, WIDTH, styled
 from reproducible.training.sets import build_sets
 from reproducible.types import RunRecord

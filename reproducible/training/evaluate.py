@@ -14,10 +14,11 @@ from reproducible.config import RunConfig
 from reproducible.data.augmentation import evaluation_boxes
 from reproducible.data.store import Store
 from reproducible.data.transforms import crop_resize
+from reproducible.encoding import encode_hits, encode_matches, run_lengths
 from reproducible.evaluation import RetrievalResult, nearest, needed_k, retrieval_metrics
 from reproducible.evaluation.probes import part_probes
 from reproducible.progress import progress
-from reproducible.records import encode_hits, encode_matches, run_lengths, summarise
+from reproducible.records import summarise
 from reproducible.resources import UserError, nearest_name
 
 RECALLS = (1, 2, 4, 8)

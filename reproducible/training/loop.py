@@ -20,10 +20,10 @@ from reproducible.data.augmentation import training_boxes
 from reproducible.data.sampler import PKSampler
 from reproducible.data.store import Store
 from reproducible.data.transforms import crop_resize, random_flips
+from reproducible.encoding import encode_matches, encode_neighbours
 from reproducible.losses.objective import build_objective
 from reproducible.models import build_model
 from reproducible.progress import progress
-from reproducible.records import encode_matches, encode_neighbours
 from reproducible.resources import UserError
 from reproducible.training import checkpoint, measures
 from reproducible.training.devices import arithmetic

@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from reproducible.config import RunConfig
 from reproducible.data.sampler import PKSampler
 from reproducible.data.store import Store
+from reproducible.encoding import encode_clusters
 from reproducible.evaluation import kmeans, nmi, pairwise_f1
 from reproducible.evaluation.features import (
     batch_variance_errors,
@@ -43,7 +44,6 @@ from reproducible.evaluation.features import (
     variance_fisher_correlation,
 )
 from reproducible.evaluation.probes import attribute_map, part_probes
-from reproducible.records import encode_clusters
 from reproducible.resources import UserError
 from reproducible.training.evaluate import EMBEDDING, embed, embed_all, looked_at
 from reproducible.training.seeding import generator

@@ -9,7 +9,7 @@ import numpy as np
 
 from reproducible.claims import Row, evaluate
 from reproducible.criteria import Claim
-from reproducible.records import encode_hits
+from reproducible.encoding import encode_hits
 
 CLASSES, PER_CLASS = 20, 50  # every class is a coarse class of its own
 

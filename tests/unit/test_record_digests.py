@@ -7,9 +7,8 @@ import pytest
 from reproducible import records
 from reproducible.config import RunConfig, digest, from_dict
 from reproducible.data.manifest import load_manifest, manifest_names
-from reproducible.resources import manifests
 
-FILES = sorted(path.stem for path in (manifests() / "records").glob("*.jsonl"))
+FILES = records.committed()
 
 
 @pytest.mark.parametrize("name", FILES)

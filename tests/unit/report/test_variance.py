@@ -14,8 +14,8 @@ from PIL import Image
 from tiny_runs import make_store, tiny_config
 
 from reproducible.config import to_dict
+from reproducible.encoding import encode_neighbours
 from reproducible.evaluation.features import QUANTILES
-from reproducible.records import encode_neighbours
 from reproducible.report import figures, pictures, variance
 from reproducible.training.sets import build_sets
 

@@ -15,6 +15,7 @@ from reproducible.config import DataConfig, EvaluationConfig
 from reproducible.data.manifest import load_manifest
 from reproducible.data.splits import split
 from reproducible.data.store import Store, prepare
+from reproducible.encoding import expand
 from reproducible.resources import UserError
 from reproducible.training import runner
 from reproducible.training.evaluate import embed, evaluate
@@ -40,7 +41,7 @@ def test_run(glyphs: Store, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
         tiny_config(data=replace(GLYPHS, split=kind)), profile="standard", criteria="c" * 64, device="cpu"
     )
     assert record["gallery"] == []
-    assert records.expand(record["queries"]).tolist() == sorted([*split("glyphs", kind).test[:6]] * 3)
+    assert expand(record["queries"]).tolist() == sorted([*split("glyphs", kind).test[:6]] * 3)
     assert records.verify(record) == {}
     assert record["selected"]["test"]["map_at_r"] > 0
 

@@ -17,7 +17,7 @@ from tiny_runs import TinyTrunk, spied, tiny_config, training, without_machine
 from reproducible.config import Component, DataConfig, EvaluationConfig, OptimiserConfig
 from reproducible.data.store import Store
 from reproducible.data.transforms import center_boxes, crop_resize
-from reproducible.records import decode_neighbours
+from reproducible.encoding import decode_neighbours
 from reproducible.resources import UserError
 from reproducible.training import checkpoint
 from reproducible.training.evaluate import embed, evaluate

@@ -15,9 +15,10 @@ from tiny_runs import SIDE, training
 from reproducible.config import Component, EvaluationConfig, to_dict
 from reproducible.data.store import Store
 from reproducible.data.transforms import crop_resize
+from reproducible.encoding import decode_clusters, encode_clusters, run_lengths
 from reproducible.evaluation import kmeans, nmi, pairwise_f1
 from reproducible.evaluation.probes import PARTS, attribute_map, part_probes
-from reproducible.records import decode_clusters, encode_clusters, run_lengths, verify
+from reproducible.records import verify
 from reproducible.resources import UserError
 from reproducible.training.evaluate import embed
 

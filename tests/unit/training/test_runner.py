@@ -22,6 +22,7 @@ from reproducible.config import Component, EvaluationConfig, RunConfig, from_dic
 from reproducible.data.splits import split
 from reproducible.data.store import Store
 from reproducible.data.transforms import center_boxes, crop_resize
+from reproducible.encoding import expand
 from reproducible.resources import UserError
 from reproducible.training import checkpoint, runner
 from reproducible.training.runner import execute, execute_all, run_digest
@@ -62,9 +63,9 @@ def test_record_holds_what_was_run(store: Store) -> None:
     assert record["environment"]["seconds"] > 0
     assert json.loads(json.dumps(record)) == record
     queries, gallery = build_sets(config, store).evaluation["test"]
-    assert records.expand(record["queries"]).tolist() == store.labels[queries].tolist()
-    assert records.expand(record["gallery"]).tolist() == store.labels[gallery].tolist()
-    assert records.expand(record["gallery"], column=1).tolist() == store.coarse[gallery].tolist()
+    assert expand(record["queries"]).tolist() == store.labels[queries].tolist()
+    assert expand(record["gallery"]).tolist() == store.labels[gallery].tolist()
+    assert expand(record["gallery"], column=1).tolist() == store.coarse[gallery].tolist()
     assert records.verify(record) == {}
     for point in (record["untouched"], record["selected"], record["last"], record["curve"][1]):
         assert records.queries_first(record, point).mean() == pytest.approx(point["test"]["recall_at_1"], abs=1e-3)
@@ -153,16 +154,16 @@ def test_device_that_is_not_there() -> None:
 def test_full_disk_when_the_record_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is lost: the checkpoint stays, and the next call writes the record without another step."""
     config = tiny_config()
-    original = Path.write_text
+    original = Path.write_bytes
 
-    def fail(path: Path, text: str) -> int:
+    def fail(path: Path, content: bytes) -> int:
         if path.name.startswith("record.json"):
-            original(path, text[:100])
+            original(path, content[:100])
             raise OSError(28, "No space left on device")
-        return original(path, text)
+        return original(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", fail)
+        patch.setattr(Path, "write_bytes", fail)
         with pytest.raises(UserError, match=r"record.json could not be written \(.*No space left on device\)"):
             run(config)
     batches = spied(monkeypatch, runner.Training, "batch", lambda training, step: step)

@@ -1,0 +1,97 @@
+"""Arrays in records: packed, compressed and written with printable characters.
+
+What a record holds of a look at a set of queries is so little that all records together fit into a repository, and so
+much that every metric can be computed from it again (:mod:`reproducible.records`).
+"""
+
+from __future__ import annotations
+
+import base64
+import lzma
+
+import numpy as np
+
+from reproducible.resources import UserError
+
+
+def encode_hits(hits: np.ndarray) -> str:
+    """Pack booleans, one a query, into hexadecimal digits."""
+    return np.packbits(np.asarray(hits, dtype=bool)).tobytes().hex()
+
+
+def decode_hits(packed: str, count: int) -> np.ndarray:
+    """The booleans of :func:`encode_hits`, bool (count,)."""
+    return np.unpackbits(np.frombuffer(bytes.fromhex(packed), dtype=np.uint8), count=count).astype(bool)
+
+
+def encode_neighbours(ids: np.ndarray, relevant: np.ndarray, least: int = 8) -> str:
+    """Compress neighbour ids: of each query as many as its relevant photographs (at least ``least``), which is all that
+    Recall@1..8, R-precision and MAP@R read.
+
+    Args:
+        ids: gallery positions by falling similarity, (Q, k), below 65,536.
+        relevant: number of relevant gallery items of each query, (Q,).
+        least: ids kept at least.
+    """
+    kept = np.minimum(np.maximum(relevant, least), ids.shape[1])
+    flat = np.concatenate([row[:n] for row, n in zip(ids, kept, strict=True)]).astype("<u2")
+    planes = flat.view(np.uint8).reshape(-1, 2).T.tobytes()  # high bytes side by side compress better
+    return base64.b85encode(lzma.compress(planes, preset=9)).decode()
+
+
+def decode_neighbours(packed: str, relevant: np.ndarray, least: int = 8) -> np.ndarray:
+    """The ids of :func:`encode_neighbours`, int64 (Q, k); places that were not kept hold 0 and are never read."""
+    planes = np.frombuffer(lzma.decompress(base64.b85decode(packed)), dtype=np.uint8)
+    flat = planes.reshape(2, -1).T.copy().view("<u2").ravel()
+    kept = np.maximum(relevant, least)
+    if kept.sum() != len(flat):
+        raise UserError(f"the stored neighbours hold {len(flat)} ids, {kept.sum()} are needed: the record is damaged.")
+    ids = np.zeros((len(kept), kept.max()), dtype=np.int64)
+    ids[np.arange(ids.shape[1])[None, :] < kept[:, None]] = flat
+    return ids
+
+
+def encode_matches(matches: np.ndarray, relevant: np.ndarray, least: int = 8) -> str:
+    """Compress which neighbours are relevant, bool (Q, k), as far as :func:`encode_neighbours` keeps their ids."""
+    kept = np.arange(matches.shape[1]) < np.maximum(relevant, least)[:, None]
+    return base64.b85encode(lzma.compress(np.packbits(matches[kept]).tobytes(), preset=9)).decode()
+
+
+def decode_matches(packed: str, relevant: np.ndarray, columns: int, least: int = 8) -> np.ndarray:
+    """The booleans of :func:`encode_matches`, (Q, columns), False where nothing was kept.
+
+    Raises:
+        UserError: if the record is damaged.
+    """
+    kept = np.arange(columns) < np.maximum(relevant, least)[:, None]
+    bits = np.unpackbits(np.frombuffer(lzma.decompress(base64.b85decode(packed)), dtype=np.uint8))
+    if len(bits) - 8 >= kept.sum() or len(bits) < kept.sum():
+        raise UserError(f"the stored matches hold {len(bits)} bits, {kept.sum()} are needed: the record is damaged.")
+    matches = np.zeros(kept.shape, bool)
+    matches[kept] = bits[: kept.sum()]
+    return matches
+
+
+def encode_clusters(assign: np.ndarray) -> str:
+    """Compress the cluster of each image, below 65,536, (N,)."""
+    planes = np.asarray(assign).astype("<u2").view(np.uint8).reshape(-1, 2).T.tobytes()
+    return base64.b85encode(lzma.compress(planes, preset=9)).decode()
+
+
+def decode_clusters(packed: str) -> np.ndarray:
+    """The clusters of :func:`encode_clusters`, int64 (N,)."""
+    planes = np.frombuffer(lzma.decompress(base64.b85decode(packed)), dtype=np.uint8)
+    return planes.reshape(2, -1).T.copy().view("<u2").ravel().astype(np.int64)
+
+
+def run_lengths(labels: np.ndarray, coarse: np.ndarray) -> list[list[int]]:
+    """``[class, coarse class, count]`` of each run of equal labels."""
+    starts = np.flatnonzero(np.r_[True, labels[1:] != labels[:-1]])
+    counts = np.diff(np.r_[starts, len(labels)])
+    return [[int(labels[s]), int(coarse[s]), int(n)] for s, n in zip(starts, counts, strict=True)]
+
+
+def expand(lengths: list[list[int]], column: int = 0) -> np.ndarray:
+    """Labels (``column`` 0) or coarse classes (1) of each item from :func:`run_lengths`, int64."""
+    table = np.asarray(lengths, dtype=np.int64)
+    return np.repeat(table[:, column], table[:, 2])

@@ -1,0 +1,72 @@
+"""Arrays that records keep come back as they were."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reproducible import encoding
+from reproducible.resources import UserError
+
+
+@settings(deadline=None)
+@given(st.lists(st.booleans(), min_size=1, max_size=40))
+def test_hits_round_trip(hits: list[bool]) -> None:
+    packed = encoding.encode_hits(np.array(hits))
+    assert encoding.decode_hits(packed, len(hits)).tolist() == hits
+    assert len(packed) == 2 * -(-len(hits) // 8)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.data())
+def test_neighbours_round_trip(data: st.DataObject) -> None:
+    gallery = data.draw(st.integers(8, 65_535))
+    relevant = np.array(data.draw(st.lists(st.integers(0, 30), min_size=1, max_size=10)))
+    width = max(8, int(relevant.max()), data.draw(st.integers(8, 40)))
+    stream = np.random.default_rng(data.draw(st.integers(0, 9)))
+    ids = stream.integers(0, gallery, (len(relevant), width))
+    found = encoding.decode_neighbours(encoding.encode_neighbours(ids, relevant), relevant)
+    for row, expected, count in zip(found, ids, np.maximum(relevant, 8), strict=True):
+        assert row[:count].tolist() == expected[:count].tolist()
+        assert not row[count:].any()
+
+
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_matches_round_trip(data: st.DataObject) -> None:
+    """What is read comes back: the first R, or eight, of each query."""
+    queries, columns = data.draw(st.integers(1, 20)), data.draw(st.integers(8, 30))
+    relevant = np.array(data.draw(st.lists(st.integers(0, columns), min_size=queries, max_size=queries)))
+    matches = np.random.default_rng(data.draw(st.integers(0, 99))).random((queries, columns)) < 0.4
+    found = encoding.decode_matches(encoding.encode_matches(matches, relevant), relevant, columns)
+    read = np.arange(columns) < np.maximum(relevant, 8)[:, None]
+    np.testing.assert_array_equal(found, matches & read)
+
+
+def test_matches_of_another_record_are_noticed() -> None:
+    packed = encoding.encode_matches(np.ones((3, 9), bool), np.array([9, 9, 9]))
+    with pytest.raises(UserError, match=r"hold 32 bits, 36 are needed"):
+        encoding.decode_matches(packed, np.array([9, 9, 18]), 18)
+
+
+def test_neighbours_of_another_record_are_noticed() -> None:
+    ids = np.arange(20)[None, :].repeat(3, 0)
+    packed = encoding.encode_neighbours(ids, np.array([9, 9, 9]))
+    with pytest.raises(UserError, match="hold 27 ids, 28 are needed: the record is damaged"):
+        encoding.decode_neighbours(packed, np.array([9, 9, 10]))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1)), min_size=1, max_size=30))
+def test_run_lengths_round_trip(pairs: list[tuple[int, int]]) -> None:
+    labels = np.array([label for label, _ in pairs])
+    coarse = labels // 2  # a class lies in one coarse class
+    lengths = encoding.run_lengths(labels, coarse)
+    assert encoding.expand(lengths).tolist() == labels.tolist()
+    assert encoding.expand(lengths, column=1).tolist() == coarse.tolist()
+    assert sum(count for *_, count in lengths) == len(pairs)
+    assert all(a[0] != b[0] for a, b in pairwise(lengths))
