@@ -269,6 +269,30 @@ def tuned_table(looks: Mapping[str, localised.Look], methods: Sequence[str], qua
     return pd.DataFrame(rows)
 
 
+def elsewhere_table(
+    looks: Mapping[str, localised.Look], frozen: str, methods: Sequence[str], quantities: Sequence[str]
+) -> pd.DataFrame:
+    """Frozen features, and features fine-tuned on other photographs, on the same images, in per cent.
+
+    Args:
+        looks: by name; those of fine-tuned networks are called ``<frozen>-tuned-<draw>``.
+        frozen: name of the look of the frozen network.
+        methods, quantities: rows.
+    """
+    tuned = [look for name, look in looks.items() if name.startswith(f"{frozen}-tuned-")]
+    if frozen not in looks or not tuned:
+        return pd.DataFrame([{"method": NOT_RUN}])
+    rows = []
+    for method in methods:
+        for quantity in (one for one in quantities if one in looks[frozen]["methods"][method]):
+            before = 100 * float(localised.values(looks[frozen], method, quantity).mean())
+            after = [100 * float(localised.values(look, method, quantity).mean()) for look in tuned]
+            row = {"method": method, "measure": QUANTITIES[quantity], "frozen": f"{before:.1f}"}
+            row |= {"fine-tuned": spread(after), "difference": spread([value - before for value in after])}
+            rows.append(row | {"draws": f"{len(tuned)}"})
+    return pd.DataFrame(rows)
+
+
 def degenerate_table(looks: Mapping[str, localised.Look]) -> pd.DataFrame:
     """Share of degenerate boxes of object attention by look, in per cent."""
     rows = []

@@ -2,8 +2,9 @@
 
     python -m reproducible.studies.localising [VIEW ...]     all views without a name; rewrites what it measures
 
-Photographs take minutes of a core, glyphs a minute; the compact network is trained first on three class draws of
-glyphs, as arm u512 of the study ``glyph_baseline``, which takes a minute each.
+Photographs take minutes of a core, glyphs a minute. Fine-tuned networks are trained first, on three class draws: the
+compact one on glyphs, as arm u512 of the study ``glyph_baseline``, a minute each; GoogLeNet on groceries, as arm u512
+of the study ``deml``, five minutes each, to look at photographs of other things.
 """
 
 from __future__ import annotations
@@ -17,20 +18,25 @@ from reproducible.config import EvaluationConfig, RunConfig
 from reproducible.evaluation import localised
 from reproducible.records import write_text
 from reproducible.resources import UserError, manifests, nearest_name
-from reproducible.studies import glyph_baseline
+from reproducible.studies import deml, glyph_baseline
 from reproducible.training.localise import View, measure
 
-DRAWS = 3  # of glyphs, with a fine-tuned network each
+DRAWS = 3  # of class draws of groceries and of glyphs, with a fine-tuned network each
 OTHER_LAYERS = ("blocks_4", "conv_head")  # of EfficientNet-Lite0, with as many positions as 4e and 5b
 PHOTOGRAPHS, GLYPHS = 5, 5  # of each class of groceries and of glyphs; of Caltech-101 all
 
 
 def views() -> dict[str, View]:
-    """All views by name: photographs with boxes (two networks), photographs without, glyphs, glyphs with fine-tuned
-    networks."""
+    """All views by name: photographs with boxes (two networks, and one of them fine-tuned), photographs without,
+    glyphs, glyphs with fine-tuned networks."""
     found = [
         *(View(f"caltech-{size}", "caltech101_boxes24", "bvlc_googlenet", size) for size in (160, 224)),
         View("caltech-224-efficientnet", "caltech101_boxes24", "efficientnet_lite0", 224, layers=OTHER_LAYERS),
+        *(
+            View(f"caltech-224-tuned-{draw}", "caltech101_boxes24", "bvlc_googlenet", 224, trained=run)
+            for draw in range(DRAWS)
+            for run in (_selected(deml.STUDY.config("u512", draw)),)
+        ),
         View("groceries-160", "groceries", "bvlc_googlenet", 160, each=PHOTOGRAPHS),
         View("glyphs", "glyphs", "compact_googlenet", 56, each=GLYPHS),
         *(

@@ -42,10 +42,10 @@ class View:
 
     Attributes:
         name: of the look.
-        data: data set.
+        data: data set that is looked at.
         backbone: registered name.
         size: side of the input in pixels; the whole image, no central window.
-        images: ``all``, or the ``seen`` or ``unseen`` classes of the draw that it was trained on.
+        images: ``all``, or the ``seen`` or ``unseen`` classes of the draw that it was trained on, of the same data.
         each: only the first so many images of each class; 0: all.
         trained: the run whose selected checkpoint is looked at; None: the pretrained network.
         layers: stages of the backbone that stand for GoogLeNet's 4e and 5b.
@@ -69,7 +69,7 @@ def measure(view: View, device: str = "auto") -> Look:
     """
     store, where = open_store(view.data), choose_device(device)
     config = view.trained or RunConfig(data=DataConfig(name=view.data), backbone=Component(view.backbone))
-    backbone = network(config, store, where, trained=view.trained is not None)
+    backbone = network(config, where, trained=view.trained is not None)
     indices = chosen(view, store)
     counted = np.unique(store.labels[indices], return_counts=True)
     parts, seconds = defaultdict(list), {"forward": [], "walk": []}
@@ -98,11 +98,12 @@ def measure(view: View, device: str = "auto") -> Look:
     return pack(about, measured)
 
 
-def network(config: RunConfig, store: Store, device: torch.device, trained: bool) -> nn.Module:
+def network(config: RunConfig, device: torch.device, trained: bool) -> nn.Module:
     """The trunk of a run: pretrained, or at its selected checkpoint. A run that was stopped goes on."""
     if not trained:
         trunk = registry.build("backbone", config.backbone.name, **config.backbone.options)
         return trunk.to(device, memory_format=torch.channels_last).eval()
+    store = open_store(config.data.name)
     folder = run_folder(run_digest(config, store))
     with checkpoint.lock(folder):
         training = Training(config, store, folder, device)
@@ -114,7 +115,7 @@ def network(config: RunConfig, store: Store, device: torch.device, trained: bool
 def chosen(view: View, store: Store) -> np.ndarray:
     """Indices of the images of a view, class by class."""
     classes: tuple[int, ...] = tuple(range(len(store.class_names)))
-    if view.trained is not None:
+    if view.trained is not None and view.images != "all":
         drawn = split(store, view.trained.data.split, view.trained.data.draw)
         classes = {"seen": drawn.train, "unseen": drawn.test}[view.images]
     indices = np.unique(np.concatenate(protocol(store, classes)))

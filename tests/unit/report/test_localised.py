@@ -71,6 +71,15 @@ def test_tuned_table_pairs_the_same_classes_of_the_same_draw() -> None:
     assert localised.tuned_table({"glyphs": frozen}, ("walk",), ("iou",)).to_numpy().tolist() == [["not run"]]
 
 
+def test_elsewhere_table_has_the_change_by_fine_tuning() -> None:
+    looks = {"far": look(), "far-tuned-0": look(0.1), "far-tuned-1": look(0.2), "near-tuned-0": look(0.3)}
+    walk, _, box = localised.elsewhere_table(looks, "far", ("walk", "box"), ("iou", "in_box")).to_dict("records")
+    assert (walk["frozen"], walk["draws"], box["frozen"]) == ("40.0", "2", "30.0")
+    assert walk["fine-tuned"].startswith("55.0 [")
+    assert walk["difference"].startswith("15.0 [")
+    assert localised.elsewhere_table({"far": look()}, "far", (), ()).to_numpy().tolist() == [["not run"]]
+
+
 def test_degenerate_table() -> None:
     made = {"made": {**look(), "methods": {"object attention": look()["methods"]["walk"]}}}
     (row,) = localised.degenerate_table(made).to_dict("records")

@@ -52,7 +52,7 @@ def test_values_are_those_of_a_loop_over_images(glyphs: Store, monkeypatch: pyte
     look = measure(view, "cpu")
     assert look["images"] == "first 1 of each class"
     assert localised.labels(look).tolist() == glyphs.labels[indices].tolist()
-    trunk = localise.network(run(), glyphs, torch.device("cpu"), trained=False)
+    trunk = localise.network(run(), torch.device("cpu"), trained=False)
     for place, index in enumerate(indices):
         image = torch.from_numpy(glyphs.images[index]).permute(2, 0, 1)[None].float()
         with torch.no_grad():
@@ -73,12 +73,17 @@ def test_seen_and_unseen_classes_of_the_draw(glyphs: Store) -> None:
     assert glyphs.labels[unseen].tolist() == sorted(drawn.test)
 
 
-def test_a_trained_network_is_looked_at_as_training_left_it(glyphs: Store) -> None:
+def test_a_network_trained_elsewhere_looks_at_all_images(glyphs: Store) -> None:
+    view = View("few", "glyphs", "compact_googlenet", 48, trained=run())
+    assert sorted(chosen(view, glyphs)) == list(range(len(glyphs.labels)))
+
+
+def test_a_trained_network_is_looked_at_as_training_left_it() -> None:
     """And is not trained again."""
     device = torch.device("cpu")
-    frozen = localise.network(run(), glyphs, device, trained=False).state_dict()
-    first = localise.network(run(), glyphs, device, trained=True).state_dict()
-    again = localise.network(run(), glyphs, device, trained=True).state_dict()
+    frozen = localise.network(run(), device, trained=False).state_dict()
+    first = localise.network(run(), device, trained=True).state_dict()
+    again = localise.network(run(), device, trained=True).state_dict()
     moved = [name for name, tensor in first.items() if not torch.equal(tensor, frozen[name])]
     assert moved
     assert all(torch.equal(tensor, again[name]) for name, tensor in first.items())
