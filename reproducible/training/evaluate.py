@@ -42,7 +42,7 @@ class Evaluation:
 
     result: RetrievalResult
     neighbours: np.ndarray
-    rows: Tensor | None = None
+    rows: Tensor
     within: np.ndarray | None = None
     probes: dict[str, float] = field(default_factory=dict)
 
@@ -113,35 +113,69 @@ def embed(
     return embed_all(model, images, indices, config, (feature,), aspects)[feature]
 
 
-def evaluate(
-    model: nn.Module,
-    images: Tensor,
-    store: Store,
-    sets: Queried,
-    config: RunConfig,
-    feature: str = EMBEDDING,
-    parts: bool = False,
-) -> Evaluation:
+class Embedder:
+    """Embeds stored images with the weights that a model has now, each image once, however many looks ask for it.
+
+    Args:
+        model, images, config: as of :func:`embed`.
+        store: the data set that the images are of.
+        features: what is kept of a pass, names as of :func:`embed_all`.
+    """
+
+    def __init__(
+        self, model: nn.Module, images: Tensor, store: Store, config: RunConfig, features: Sequence[str] = (EMBEDDING,)
+    ) -> None:
+        self.model, self.images, self.store, self.config = model, images, store, config
+        self.features = tuple(dict.fromkeys(features))
+        self._rows: dict[str, list[Tensor]] = {name: [] for name in self.features}
+        self._places = np.full(len(store.labels), -1)  # of each image among the rows
+
+    def rows(self, indices: np.ndarray, feature: str = EMBEDDING) -> Tensor:
+        """A feature of stored images, fp32, :math:`(len(indices), d)`, on the device.
+
+        Raises:
+            KeyError: if the feature is not among those that are kept.
+        """
+        kept = self._rows[feature]
+        missing = np.unique(indices[self._places[indices] < 0])
+        if len(missing):
+            found = embed_all(self.model, self.images, missing, self.config, self.features, self.store.aspects)
+            for name, rows in found.items():
+                self._rows[name].append(rows)
+            self._places[missing] = np.arange(len(missing)) + (self._places >= 0).sum()
+        if len(kept) > 1:
+            kept[:] = [torch.cat(kept)]
+        return kept[0][torch.from_numpy(self._places[indices]).to(kept[0].device)]
+
+
+def evaluate(embedder: Embedder, sets: Queried, feature: str = EMBEDDING, parts: bool = False) -> Evaluation:
     """Retrieval of queries against a gallery; where both are the same images, each query is left out of its own.
 
     Args:
-        model, images, config, feature: as in :func:`embed`.
-        store: labels of the images.
+        embedder: the model and the images.
         sets: indices of the queries and of the gallery.
+        feature: one of those that the embedder keeps.
         parts: also look within coarse classes, and at each part of the queries with probes.
 
     Raises:
         UserError: if parts are asked for and the store does not know them.
+        ValueError: if an embedding is not finite.
     """
+    store = embedder.store
     if parts and not store.class_parts:
         raise UserError(
             f"Data set {store.name!r} does not know the parts of its classes; set evaluation.parts to false."
         )
     queries, gallery = sets
     same = np.array_equal(queries, gallery)
-    rows = embed(model, images, looked_at(sets), config, feature, store.aspects)
+    rows = embedder.rows(looked_at(sets), feature)
     asked, there = rows[: len(queries)], rows if same else rows[len(queries) :]
-    found = replace(_retrieve(asked, there, store, sets), rows=rows)
+    query_labels, gallery_labels = store.labels[queries], store.labels[gallery]
+    k = min(max(needed_k(query_labels, gallery_labels, same), *RECALLS), len(gallery) - same)
+    ids, _ = nearest(asked, there, k, own=np.arange(len(queries)) if same else None)
+    recalls = tuple(r for r in RECALLS if r <= ids.shape[1])
+    result = retrieval_metrics(ids, query_labels, gallery_labels, ks=recalls, own_in_gallery=same)
+    found = Evaluation(result, ids, rows)
     if not parts:
         return found
     coarse = store.coarse[queries], store.coarse[gallery]
@@ -151,35 +185,26 @@ def evaluate(
 
 
 def evaluate_further(
-    model: nn.Module,
-    images: Tensor,
-    store: Store,
-    protocols: Mapping[str, Queried],
-    config: RunConfig,
-    features: Sequence[str],
+    embedder: Embedder, protocols: Mapping[str, Queried], features: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """Several features under several protocols, from one pass over the images.
+    """Several features under several protocols.
 
     Args:
-        model, images, store, config: as of :func:`evaluate`.
+        embedder: the model and the images.
         protocols: indices of queries and gallery by name.
-        features: as of :func:`embed_all`.
+        features: of those that the embedder keeps.
 
     Returns:
         By protocol, what a record keeps of it (``further`` in :mod:`reproducible.records`).
     """
-    indices = np.unique(np.concatenate([part for sets in protocols.values() for part in sets]))
-    rows = embed_all(model, images, indices, config, features, store.aspects)
     found = {}
     for protocol, sets in protocols.items():
-        queries, gallery = (torch.from_numpy(np.searchsorted(indices, part)) for part in sets)
         kept = {}
-        for name, all_rows in rows.items():
-            places = (part.to(all_rows.device) for part in (queries, gallery))
-            look = _retrieve(*(all_rows[part] for part in places), store, sets)
+        for name in features:
+            look = evaluate(embedder, sets, name)
             matches = encode_matches(look.result.matches, look.result.relevant)
             kept[name] = {"test": describe(look, with_hits=True), "matches": matches}
-        found[protocol] = {**described_sets(store, sets), "features": kept}
+        found[protocol] = {**described_sets(embedder.store, sets), "features": kept}
     return found
 
 
@@ -192,17 +217,6 @@ def described_sets(store: Store, sets: Queried) -> dict[str, list[list[int]]]:
     """``queries`` and ``gallery`` of a record; the latter empty where both are the same images."""
     queries, gallery = (run_lengths(store.labels[part], store.coarse[part]) for part in sets)
     return {"queries": queries, "gallery": [] if np.array_equal(*sets) else gallery}
-
-
-def _retrieve(asked: Tensor, there: Tensor, store: Store, sets: Queried) -> Evaluation:
-    """Metrics of queries against a gallery, both embedded."""
-    queries, gallery = sets
-    same = np.array_equal(queries, gallery)
-    query_labels, gallery_labels = store.labels[queries], store.labels[gallery]
-    k = min(max(needed_k(query_labels, gallery_labels, same), *RECALLS), len(gallery) - same)
-    ids, _ = nearest(asked, there, k, own=np.arange(len(queries)) if same else None)
-    recalls = tuple(r for r in RECALLS if r <= ids.shape[1])
-    return Evaluation(retrieval_metrics(ids, query_labels, gallery_labels, ks=recalls, own_in_gallery=same), ids)
 
 
 def _first_within(queries: Tensor, gallery: Tensor, coarse: tuple[np.ndarray, np.ndarray], same: bool) -> np.ndarray:

@@ -27,7 +27,7 @@ from reproducible.progress import progress
 from reproducible.resources import UserError
 from reproducible.training import checkpoint, measures
 from reproducible.training.devices import arithmetic
-from reproducible.training.evaluate import EMBEDDING, Evaluation, describe, evaluate, evaluate_further
+from reproducible.training.evaluate import EMBEDDING, Embedder, Evaluation, describe, evaluate, evaluate_further
 from reproducible.training.optim import build_optimiser, build_schedule
 from reproducible.training.seeding import generator, initialise, stream_seed
 from reproducible.training.sets import build_sets, images_of
@@ -70,6 +70,7 @@ class Training:
         self.step = 0
         self.seconds = 0.0
         self.curve: list[dict[str, Any]] = []
+        self.refresh(0)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step: images from the stream ``order``, windows and mirroring from ``augmentation``."""
@@ -168,6 +169,7 @@ class Training:
         names = since[0] if since else ()
         means = {name: round(sum(losses[name] for losses in since) / len(since), 6) for name in names}
         point: dict[str, Any] = {"step": self.step, "loss": round(sum(means.values()), 6), "terms": means}
+        self.refresh(self.step)
         point["validation"] = describe(self.evaluate("validation"))
         if evaluation.test_every and self.step % evaluation.test_every == 0:
             point |= self.look_at_test()
@@ -176,11 +178,23 @@ class Training:
         self.curve.append(point)
         checkpoint.save(self.model.state_dict(), self.weights_file(self.step))
 
+    def refresh(self, step: int) -> None:
+        """Forget what images were embedded as: the model has the weights of this step now."""
+        self.looked_at = step
+        kept = measures.features(self.model, self.config)
+        self.embedder = Embedder(self.model, self.images, self.store, self.config, kept)
+
+    def go_back(self, step: int) -> None:
+        """Load the weights of an evaluated step, unless they are those that were looked at last."""
+        if step != self.looked_at:
+            self.model.load_state_dict(checkpoint.load(self.weights_file(step), self.device))
+            self.refresh(step)
+
     def evaluate(self, role: str) -> Evaluation:
-        """Look at one role with the current weights."""
+        """Look at one role with the weights of the last :meth:`refresh`."""
         parts = role == "test" and self.config.evaluation.parts
         try:
-            return evaluate(self.model, self.images, self.store, self.sets.evaluation[role], self.config, parts=parts)
+            return evaluate(self.embedder, self.sets.evaluation[role], parts=parts)
         except ValueError as error:  # embeddings that are not finite
             raise self.not_finite(f"{role} cannot be evaluated at step {self.step} ({error})") from error
 
@@ -192,13 +206,13 @@ class Training:
             kept = {"matches": encode_matches(found.result.matches, relevant)}
         else:
             kept = {"neighbours": encode_neighbours(found.neighbours, relevant)}
-        more, clusters = measures.at_look(self.model, self.images, self.store, self.sets, self.config, found.rows)
+        more, clusters = measures.at_look(self.embedder, self.sets)
         return {"test": describe(found, with_hits=True) | more, **kept, **clusters}
 
     def look_further(self) -> dict[str, Any]:
         """The test classes under further protocols, and by further features."""
         features = (EMBEDDING, *self.config.evaluation.features)
-        return evaluate_further(self.model, self.images, self.store, self.sets.further, self.config, features)
+        return evaluate_further(self.embedder, self.sets.further, features)
 
     def finish(self) -> dict[str, Any]:
         """Select a checkpoint on the validation classes; look at the test classes there and at the last step.
@@ -209,13 +223,13 @@ class Training:
         chosen, final = self.curve[best], self.curve[-1]
         further = {}
         if self.config.evaluation.test:
-            for point in [chosen] if chosen is final else [chosen, final]:
-                self.model.load_state_dict(checkpoint.load(self.weights_file(point["step"]), self.device))
+            for point in [final] if chosen is final else [final, chosen]:
+                self.go_back(point["step"])
                 if "test" not in point:
                     point |= self.look_at_test()
                 if self.config.evaluation.seen_every and "seen" not in point:
                     point["seen"] = describe(self.evaluate("seen"))
-                point["test"] |= measures.at_end(self.model, self.images, self.store, self.sets, self.config)
+                point["test"] |= measures.at_end(self.embedder, self.sets)
                 if point is chosen and self.sets.further:
                     further = {"further": self.look_further()}
         kept = ("step", "test", *_STORED)

@@ -31,7 +31,6 @@ from torch import Tensor, nn
 
 from reproducible.config import RunConfig
 from reproducible.data.sampler import PKSampler
-from reproducible.data.store import Store
 from reproducible.encoding import encode_clusters
 from reproducible.evaluation import kmeans, nmi, pairwise_f1
 from reproducible.evaluation.features import (
@@ -45,7 +44,7 @@ from reproducible.evaluation.features import (
 )
 from reproducible.evaluation.probes import attribute_map, part_probes
 from reproducible.resources import UserError
-from reproducible.training.evaluate import EMBEDDING, embed, embed_all, looked_at
+from reproducible.training.evaluate import EMBEDDING, Embedder, embed_all, looked_at
 from reproducible.training.seeding import generator
 from reproducible.training.sets import Sets
 
@@ -55,14 +54,19 @@ _SHOWN = 64  # images that a gate is asked for
 _COMPARED = 512  # test images at most that branches and windows are looked at on
 
 
-def at_look(
-    model: nn.Module, images: Tensor, store: Store, sets: Sets, config: RunConfig, rows: Tensor
-) -> tuple[dict[str, float], dict[str, str]]:
+def features(model: nn.Module, config: RunConfig) -> tuple[str, ...]:
+    """What a pass over images keeps (:class:`reproducible.training.evaluate.Embedder`) for all looks of a run."""
+    asked = config.evaluation.measures
+    pooled = ("conv",) if {"variances", "attributes"} & set(asked) else ()
+    return (EMBEDDING, *config.evaluation.features, *pooled, *(_windows_of(model) if "windows" in asked else ()))
+
+
+def at_look(embedder: Embedder, sets: Sets) -> tuple[dict[str, float], dict[str, str]]:
     """The measures of one look at the test classes.
 
     Args:
-        model, images, store, sets, config: of the run.
-        rows: embeddings of the test classes' queries and, behind them, of their gallery where that is another set.
+        embedder: the model and the images, which keeps :func:`features`.
+        sets: of the run.
 
     Returns:
         Numbers for the look's metrics, and ``clusters``: the cluster of each row, packed.
@@ -72,16 +76,17 @@ def at_look(
     """
     found: dict[str, float] = {}
     kept: dict[str, str] = {}
+    config, test = embedder.config, looked_at(sets.evaluation["test"])
     if "clusters" in config.evaluation.measures:
-        assign, found = _clusters(rows.cpu().numpy(), store.labels[looked_at(sets.evaluation["test"])], config.seed)
+        assign, found = _clusters(embedder.rows(test).cpu().numpy(), embedder.store.labels[test], config.seed)
         kept["clusters"] = encode_clusters(assign)
     if "gate" in config.evaluation.measures:
-        gate = _gate(model, images, store, sets, config)
+        gate = _gate(embedder, sets)
         found |= gate_quantiles(gate) | {"discarded_gate_share": discarded_gate_share(gate)}
     return {name: round(value, 4) for name, value in found.items()}, kept
 
 
-def at_end(model: nn.Module, images: Tensor, store: Store, sets: Sets, config: RunConfig) -> dict[str, Any]:
+def at_end(embedder: Embedder, sets: Sets) -> dict[str, Any]:
     """The measures of the selected or the last checkpoint; the arguments are those of :func:`at_look`.
 
     Raises:
@@ -90,14 +95,15 @@ def at_end(model: nn.Module, images: Tensor, store: Store, sets: Sets, config: R
     kinds = {"variances": _variances, "branches": _branches, "windows": _windows, "attributes": _attributes}
     found: dict[str, Any] = {}
     for name, take in kinds.items():
-        if name in config.evaluation.measures:
-            found |= take(model, images, store, sets, config)
+        if name in embedder.config.evaluation.measures:
+            found |= take(embedder, sets)
     return found
 
 
-def _variances(model: nn.Module, images: Tensor, store: Store, sets: Sets, config: RunConfig) -> dict[str, float]:
+def _variances(embedder: Embedder, sets: Sets) -> dict[str, float]:
+    store, config = embedder.store, embedder.config
     test, train = looked_at(sets.evaluation["test"]), sets.train
-    unseen, seen = (embed(model, images, part, config, "conv", store.aspects).cpu().numpy() for part in (test, train))
+    unseen, seen = (embedder.rows(part, "conv").cpu().numpy() for part in (test, train))
     labels, variance = store.labels[test], seen.astype(np.float64).var(axis=0)
     found = {
         "variance_fisher_correlation": variance_fisher_correlation(unseen, labels),
@@ -105,7 +111,7 @@ def _variances(model: nn.Module, images: Tensor, store: Store, sets: Sets, confi
         "mean_variance": float(variance.mean()),
         "median_variance": float(np.median(variance)),
     }
-    predicted = getattr(model, "predicted_variance", lambda: None)()
+    predicted = getattr(embedder.model, "predicted_variance", lambda: None)()
     if predicted is not None:
         found["mean_predicted_variance"] = float(predicted.mean())
         found["relative_variance_error"] = relative_variance_error(predicted.cpu().numpy(), variance)
@@ -120,9 +126,10 @@ def _variances(model: nn.Module, images: Tensor, store: Store, sets: Sets, confi
     return {name: round(value, 4) for name, value in found.items()}
 
 
-def _branches(model: nn.Module, images: Tensor, store: Store, sets: Sets, config: RunConfig) -> dict[str, Any]:
+def _branches(embedder: Embedder, sets: Sets) -> dict[str, Any]:
+    model = embedder.model
     gates = [f"gate_{scale + 1}" for scale in range(len(getattr(model, "gates", ())))]
-    rows = embed_all(model, images, _few(sets), config, ("emb", *gates), store.aspects)
+    rows = _pass(embedder, _few(sets), ("emb", *gates))
     learned = _by_branch(model, rows["emb"].cpu().numpy())
     kinds = {"learner": [overlap(scale) for scale in learned]}
     if gates:
@@ -134,30 +141,39 @@ def _branches(model: nn.Module, images: Tensor, store: Store, sets: Sets, config
     return found
 
 
-def _windows(model: nn.Module, images: Tensor, store: Store, sets: Sets, config: RunConfig) -> dict[str, float]:
-    numbers = range(2, getattr(model, "scales", 1) + 1)
-    names = [f"{what}_{number}" for number in numbers for what in ("whole", "window")]
-    rows = embed_all(model, images, _few(sets), config, names, store.aspects)
+def _windows(embedder: Embedder, sets: Sets) -> dict[str, float]:
     found = {}
-    for number in numbers:
-        found[f"whole_{number}"] = 100 * float(rows[f"whole_{number}"].mean())
-        sides = rows[f"window_{number}"][:, 2:] - rows[f"window_{number}"][:, :2]
-        found[f"side_{number}"] = 100 * float(sides.prod(dim=1).sqrt().mean())
+    for name in _windows_of(embedder.model):
+        what, number = name.split("_")
+        rows = embedder.rows(_few(sets), name)
+        side = rows if what == "whole" else (rows[:, 2:] - rows[:, :2]).prod(dim=1).sqrt()
+        found[name if what == "whole" else f"side_{number}"] = 100 * float(side.mean())
     return {name: round(value, 4) for name, value in found.items()}
 
 
-def _attributes(model: nn.Module, images: Tensor, store: Store, sets: Sets, config: RunConfig) -> dict[str, float]:
+def _windows_of(model: nn.Module) -> tuple[str, ...]:
+    """Names of the windows of a model's scales behind the first."""
+    numbers = range(2, getattr(model, "scales", 1) + 1)
+    return tuple(f"{what}_{number}" for number in numbers for what in ("whole", "window"))
+
+
+def _attributes(embedder: Embedder, sets: Sets) -> dict[str, float]:
+    store, model = embedder.store, embedder.model
     if not store.class_parts:
         raise UserError(f"Data set {store.name!r} knows no parts of its classes; leave out the measure attributes.")
     test = looked_at(sets.evaluation["test"])
     parts = [store.class_parts[label] for label in store.labels[test]]
-    rows = embed_all(model, images, test, config, (EMBEDDING, "conv"), store.aspects)
-    found = {"attribute_probe_map": 100 * attribute_map(rows[EMBEDDING].cpu().numpy(), parts)}
+    found = {"attribute_probe_map": 100 * attribute_map(embedder.rows(test).cpu().numpy(), parts)}
     if getattr(model, "branches", 1) > 1:
-        pooled = _by_branch(model, rows["conv"].cpu().numpy())
+        pooled = _by_branch(model, embedder.rows(test, "conv").cpu().numpy())
         read = [[[*part_probes(branch, parts).values()] for branch in scale] for scale in pooled]  # (I, J, parts)
         found["gate_attribute_selectivity"] = 100 * float(np.std(read, axis=1).mean())
     return {name: round(value, 4) for name, value in found.items()}
+
+
+def _pass(embedder: Embedder, indices: np.ndarray, names: tuple[str, ...]) -> dict[str, Tensor]:
+    """Features that are too large to be kept of all images, from a pass of their own."""
+    return embed_all(embedder.model, embedder.images, indices, embedder.config, names, embedder.store.aspects)
 
 
 def _few(sets: Sets) -> np.ndarray:
@@ -197,12 +213,12 @@ def _inertia(rows: np.ndarray, assign: np.ndarray) -> float:
     )
 
 
-def _gate(model: nn.Module, images: Tensor, store: Store, sets: Sets, config: RunConfig) -> np.ndarray:
+def _gate(embedder: Embedder, sets: Sets) -> np.ndarray:
     """The gate of each channel (or position, or dimension); the mean over some images where it depends on them.
 
     Raises:
         UserError: if the model has none.
     """
     shown = sets.train[:: max(1, len(sets.train) // _SHOWN)]
-    found = embed(model, images, shown, config, "gate", store.aspects)
+    found = _pass(embedder, shown, ("gate",))["gate"]
     return found.flatten(0, -2).mean(dim=0).cpu().numpy()

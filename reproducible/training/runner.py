@@ -22,7 +22,7 @@ from reproducible.records import check, finished, read_json, run_folder, write_t
 from reproducible.resources import UserError, cache_dir, checked_asset
 from reproducible.training import checkpoint
 from reproducible.training.devices import choose_device, environment, keep_freed_memory
-from reproducible.training.evaluate import describe, described_sets, evaluate
+from reproducible.training.evaluate import Embedder, describe, described_sets, evaluate
 from reproducible.training.loop import Training
 from reproducible.training.sets import build_sets, images_of
 from reproducible.types import RunRecord
@@ -126,9 +126,10 @@ def untouched(config: RunConfig, store: Store, device: torch.device) -> dict[str
         )
         model.to(device, memory_format=torch.channels_last)
         images = images_of(store, config.data, device)
+        embedder = Embedder(model, images, store, plain, ("conv",))
         for role in missing:
             parts = role == "test" and plain.evaluation.parts
-            found = evaluate(model, images, store, sets[role], plain, feature="conv", parts=parts)
+            found = evaluate(embedder, sets[role], feature="conv", parts=parts)
             known[role] = describe(found, with_hits=role == "test")
         write_text(path, json.dumps(known))
     return {role: known[role] for role in sets if role in known and (config.evaluation.test or role == "validation")}

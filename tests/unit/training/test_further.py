@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tiny_runs import TinyTrunk, make_store, register, tiny_config, training
+from tiny_runs import TinyTrunk, make_store, register, spied, tiny_config, training
 
 from reproducible import records
 from reproducible.config import Component, DataConfig, EvaluationConfig
@@ -17,7 +18,7 @@ from reproducible.data.splits import protocol
 from reproducible.data.store import Store
 from reproducible.data.transforms import center_boxes, crop_resize
 from reproducible.resources import UserError
-from reproducible.training import runner
+from reproducible.training import evaluate, loop, runner
 
 PROTOCOLS = ("photo_to_photo", "photo_to_iconic")
 DATA = DataConfig(input_size=32, crop=1.0)
@@ -94,6 +95,40 @@ def test_further_looks_are_at_the_selected_weights(
     found = result["selected"]["further"]["test_to_trainval"]["features"]
     assert set(found) == {"embedding", "conv"}
     assert found["embedding"]["test"] == result["selected"]["test"]
+
+
+def test_no_image_is_embedded_twice_with_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noise: Store
+) -> None:
+    """Roles, protocols and measures share a pass, and weights that were looked at last are not looked at again."""
+    register(monkeypatch)
+    monkeypatch.setattr(loop, "select", lambda values, _: len(values) - 1)
+    looks = spied(monkeypatch, evaluate, "embed_all", lambda model, images, indices, *rest: indices)
+    at = spied(monkeypatch, loop.Training, "refresh", lambda run, step: (len(looks), step))
+    look = EvaluationConfig(every=6, test_every=6, features=("conv",), protocols=PROTOCOLS, measures=("variances",))
+    result = training(tmp_path, noise, evaluation=look).run()
+    assert set(result["selected"]["further"]) == {"test_to_trainval", *PROTOCOLS}
+    assert [step for _, step in at] == [0, 6, 12]
+    for first, last in itertools.pairwise([*(start for start, _ in at), len(looks)]):
+        embedded = np.concatenate([np.array([], int), *looks[first:last]])
+        assert len(np.unique(embedded)) == len(embedded)
+    assert len(embedded) > 0
+
+
+def test_rows_of_an_embedder_are_those_of_one_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noise: Store
+) -> None:
+    """Asked for in overlapping parts and out of order."""
+    register(monkeypatch)
+    run = training(tmp_path, noise)
+    embedder = evaluate.Embedder(run.model, run.images, noise, run.config, ("embedding", "conv"))
+    for asked in ([5, 1, 70], [70, 2, 5, 90, 2], [1, 90]):
+        indices = np.array(asked)
+        for feature in ("conv", "embedding"):
+            expected = evaluate.embed(run.model, run.images, indices, run.config, feature)
+            torch.testing.assert_close(embedder.rows(indices, feature), expected)
+    with pytest.raises(KeyError):
+        embedder.rows(np.array([1]), "low")
 
 
 def test_unknown_feature_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noise: Store) -> None:

@@ -18,7 +18,7 @@ from reproducible.data.store import Store, prepare
 from reproducible.encoding import expand
 from reproducible.resources import UserError
 from reproducible.training import runner
-from reproducible.training.evaluate import embed, evaluate
+from reproducible.training.evaluate import Embedder, embed, evaluate
 from reproducible.training.sets import build_sets
 
 GLYPHS = DataConfig("glyphs", input_size=48, limit_classes=6, classes_per_batch=4, images_per_class=2, flip=False)
@@ -52,7 +52,7 @@ def test_query_is_left_out_of_its_own_gallery(glyphs: Store) -> None:
     model = registry.build("model", "unified", registry.build("backbone", "tiny"), dim=6)
     sets = build_sets(config, glyphs).evaluation["test"]
     images = torch.from_numpy(glyphs.images)
-    found = evaluate(model, images, glyphs, sets, config)
+    found = evaluate(Embedder(model, images, glyphs, config), sets)
     rows = embed(model, images, sets[0], config).double().numpy()
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     cosines = rows @ rows.T
@@ -102,7 +102,7 @@ def test_recall_within_the_base(glyphs: Store) -> None:
     model = registry.build("model", "unified", registry.build("backbone", "tiny"), dim=6)
     sets = build_sets(config, glyphs).evaluation["test"]
     images = torch.from_numpy(glyphs.images)
-    found = evaluate(model, images, glyphs, sets, config, parts=True)
+    found = evaluate(Embedder(model, images, glyphs, config), sets, parts=True)
     rows = embed(model, images, sets[0], config).double().numpy()
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     names = [glyphs.class_names[c] for c in glyphs.labels[sets[0]]]
@@ -119,4 +119,4 @@ def test_parts_of_a_store_that_does_not_know_them(glyphs: Store) -> None:
     photographs = replace(glyphs, class_parts=())
     sets = build_sets(config, photographs).evaluation["test"]
     with pytest.raises(UserError, match=r"does not know the parts of its classes; set evaluation\.parts to false"):
-        evaluate(model, torch.from_numpy(glyphs.images), photographs, sets, config, parts=True)
+        evaluate(Embedder(model, torch.from_numpy(glyphs.images), photographs, config), sets, parts=True)

@@ -20,7 +20,7 @@ from reproducible.data.transforms import center_boxes, crop_resize
 from reproducible.encoding import decode_neighbours
 from reproducible.resources import UserError
 from reproducible.training import checkpoint
-from reproducible.training.evaluate import embed, evaluate
+from reproducible.training.evaluate import Embedder, embed, evaluate
 from reproducible.training.loop import Training, select
 
 Make = Callable[..., Training]
@@ -138,7 +138,7 @@ def test_selected_and_last_are_measured_with_their_own_weights(make: Make, store
     assert a["last"] == {"step": 12, "test": a["curve"][-1]["test"]}
     weights = checkpoint.load(during.weights_file(a["selected"]["step"]), during.device)
     during.model.load_state_dict(weights)
-    found = evaluate(during.model, during.images, store, during.sets.evaluation["test"], during.config)
+    found = evaluate(Embedder(during.model, during.images, store, during.config), during.sets.evaluation["test"])
     ids = decode_neighbours(a["selected"]["neighbours"], found.result.relevant)
     for row, kept, relevant in zip(ids, found.neighbours, found.result.relevant, strict=True):
         count = max(relevant, 8)
@@ -182,7 +182,7 @@ def test_evaluation_is_that_of_a_full_sort(make: Make, store: Store) -> None:
     similarity = both[: len(queries)] @ both[len(queries) :].T
     order = np.argsort(-similarity, axis=1, kind="stable")
     hit = store.labels[gallery][order] == store.labels[queries][:, None]
-    result = evaluate(run.model, run.images, store, (queries, gallery), run.config).result
+    result = evaluate(run.embedder, (queries, gallery)).result
     for k in (1, 2, 4, 8):
         assert result.recall[k] == pytest.approx(hit[:, :k].any(axis=1).mean())
     assert 0 < result.recall[1] < 1
@@ -340,7 +340,7 @@ def test_trials_never_embed_a_photograph_of_the_test_classes(
     from reproducible.data.splits import split
     from reproducible.training import evaluate as module
 
-    embedded = spied(monkeypatch, module, "embed", lambda model, images, indices, *rest: indices)
+    embedded = spied(monkeypatch, module, "embed_all", lambda model, images, indices, *rest: indices)
     run = make(evaluation=EvaluationConfig(every=4, seen_every=4, test=False))
     result = run.run()
     classes = set(store.labels[np.concatenate(embedded)].tolist())

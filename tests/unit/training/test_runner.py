@@ -91,7 +91,7 @@ def test_another_configuration_is_another_run() -> None:
 def test_trials_leave_no_trace_of_the_test_classes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     from reproducible.training import evaluate as module
 
-    embedded = spied(monkeypatch, module, "embed", lambda model, images, indices, *rest: indices)
+    embedded = spied(monkeypatch, module, "embed_all", lambda model, images, indices, *rest: indices)
     record = run(tiny_config(evaluation=EvaluationConfig(every=4, test=False)))
     for part in ("curve", "selected", "last", "untouched"):
         assert "test" not in set(keys(record[part])), part
