@@ -168,7 +168,7 @@ def diversity(branches: int, **more: object) -> Declared:
 
 BY_SCALE: Declared = {"deml-2-1": ("DeML(2,1)", grid(2)), **zooms(2)}
 BY_BRANCH: Declared = {**diversity(4, **CURVES), "heads-4": ("4 heads without gates", grid(1, 4, **HEADS))}
-ONE: Declared = {"deml-1-1": ("DeML(1,1)", grid(1))}
+ONE: Declared = {"deml-1-1": ("DeML(1,1)", grid(1, **CURVES))}
 LARGER: Declared = {
     **diversity(8, **CURVES),
     "deml-3-1": ("DeML(3,1)", grid(3)),
@@ -280,13 +280,13 @@ def arms(
     )
 
 
-def decayed(minutes: float, draws: int) -> Arm:
+def decayed(minutes: float, draws: int, smoke: bool = False) -> Arm:
     """U512 with activation decay, tuned: the control that differs from DeML(1,1) by a gate alone."""
     params = {**UNIFIED, **baseline.ROWS, **baseline.CURVES}
-    return Arm("u512-lact-tuned", "U512 + L_act, tuned", params, LACT, draws=draws, minutes=minutes, smoke=False)
+    return Arm("u512-lact-tuned", "U512 + L_act, tuned", params, LACT, draws=draws, minutes=minutes, smoke=smoke)
 
 
-_SMOKE = ("deml-2-1", "deml-1-4")
+_SMOKE = ("deml-1-1", "deml-2-1", "deml-1-4")
 
 STUDY = Study(
     name="deml",
@@ -295,12 +295,12 @@ STUDY = Study(
     defaults=DEFAULTS,
     arms=(
         *arms({**BY_SCALE, **BY_BRANCH, **ONE, **PLAIN}, MINUTES, _SMOKE),
-        decayed(6.5, 5),
+        decayed(6.5, 5, smoke=True),
         *arms(SETTINGS, MINUTES, _SMOKE),
         *arms({**LARGER, **PRINTED, **CELLS, **CONTROLS}, MINUTES, _SMOKE, tier="B"),
         *arms({**WIDER, **BRANCHES, **LEDGER}, MINUTES, _SMOKE, tier="B"),
     ),
     tunings=(),
     tuned_by=baseline.STUDY,
-    live=(),
+    live=("deml-1-1", "u512-lact-tuned"),
 )
