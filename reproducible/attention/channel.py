@@ -23,11 +23,12 @@ class ChannelGates(nn.Module):
         hidden: width between the two layers (64 in the document, for 480 channels).
         pooled: the document's gate, on the pooled map and without biases; False: the released code's, unpooled and
             with biases.
+        gain: of the initial weights; the smaller, the nearer to 1/2 all factors start.
     """
 
-    def __init__(self, channels: int, branches: int, hidden: int = 64, pooled: bool = True) -> None:
+    def __init__(self, channels: int, branches: int, hidden: int = 64, pooled: bool = True, gain: float = 1.0) -> None:
         super().__init__()
-        self.branches, self.pooled = branches, pooled
+        self.branches, self.pooled, self.gain = branches, pooled, gain
         self.squeeze = nn.Parameter(torch.empty(branches * hidden, channels, 1, 1))
         self.excite = nn.Parameter(torch.empty(branches * channels, hidden, 1, 1))
         self.squeeze_bias = self.excite_bias = None
@@ -40,7 +41,7 @@ class ChannelGates(nn.Module):
         """Xavier's uniform rule for each gate by itself, biases zero."""
         for weight in (self.squeeze, self.excite):
             for gate in weight.chunk(self.branches):
-                nn.init.xavier_uniform_(gate)
+                nn.init.xavier_uniform_(gate, self.gain)
         for bias in (self.squeeze_bias, self.excite_bias):
             if bias is not None:
                 nn.init.zeros_(bias)

@@ -2,7 +2,7 @@ r"""Object attention: a random walk over the dissimilarities of a feature map (D
 
 The positions :math:`a` of a map :math:`U` are nodes of a complete graph with edges
 :math:`W_{ab} = \|u_a - u_b\|_2` (Eq. 2), the walk starts from equal mass everywhere, and its mass after T steps is the
-map :math:`M`. Four forms of the walk are here, because the document's prose, its formula and its released code differ:
+map :math:`M`. Three forms of the walk are here, because the document's prose, its formula and its released code differ:
 
 - ``rows``: Eq. 3 as printed. The rows of :math:`\bar W` sum to one and the start is uniform, so
   :math:`M \leftarrow \bar W M` never leaves it: the map is constant for every T.
@@ -11,7 +11,8 @@ map :math:`M`. Four forms of the walk are here, because the document's prose, it
 - ``degree``: where ``columns`` converges to, :math:`M_a = \sum_b W_{ab} / \sum_{ab} W_{ab}`. At T = 10 it need not be
   there: two tight clusters make the graph nearly bipartite, which :func:`smallest_eigenvalue` shows.
 
-No gradient is meant to pass (the released code has none); callers detach. Explained on page: object-attention.
+All of it is differentiable. No gradient is meant to pass (the released code has none), and callers detach.
+Explained on page: object-attention.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def dissimilarity(maps: Tensor, locality: float = 0.0) -> Tensor:
             are multiplied by (0.15 in the released code); 0: none, as in the document.
 
     Returns:
-        :math:`(B, n, n)` with :math:`n = H W`: symmetric, exactly zero on the diagonal and between equal features.
+        :math:`(B, n, n)` with :math:`n = H W`: symmetric; exactly zero, and with no gradient, on the diagonal and
+        between equal features.
     """
     height, width = maps.shape[2:]
     points = maps.flatten(2).transpose(1, 2)  # (B, n, C)
@@ -43,8 +45,9 @@ def dissimilarity(maps: Tensor, locality: float = 0.0) -> Tensor:
     points = points - points.mean(dim=1, keepdim=True)  # the same distances, with less cancellation
     gram = points @ points.transpose(1, 2)
     square = gram.diagonal(dim1=1, dim2=2)
-    edges = (square[:, :, None] + square[:, None, :] - 2 * gram).clamp_(min=0).sqrt_()
-    edges = edges.masked_fill_(edges <= resolution[:, None, None], 0)
+    square = (square[:, :, None] + square[:, None, :] - 2 * gram).clamp(min=0)
+    equal = square.detach().sqrt() <= resolution[:, None, None]
+    edges = square.masked_fill(equal, 1).sqrt().masked_fill(equal, 0)
     return edges * _nearness(height, width, locality, edges) if locality else edges
 
 

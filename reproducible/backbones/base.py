@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from reproducible.resources import UserError, nearest_name
+
+
+@contextmanager
+def as_tested(model: nn.Module) -> Iterator[None]:
+    """A model in evaluation mode, so that a look at other images leaves no trace in running statistics."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
 
 
 class Backbone(nn.Module):

@@ -62,17 +62,18 @@ class ActivationDecay(nn.Module):
         weight: :math:`\lambda_1` (0.014 in the document).
         released: as in the released code: divided by the number of channels, twice the document's factor (no 1/2), and
             with the gradient stopped before the trunk, so that only the learners' weights feel it.
+        branches: J; the released form takes the first learner of each scale alone.
     """
 
-    def __init__(self, weight: float = 0.014, released: bool = False) -> None:
+    def __init__(self, weight: float = 0.014, released: bool = False, branches: int = 1) -> None:
         super().__init__()
-        self.weight, self.released = weight, released
+        self.weight, self.released, self.branches = weight, released, branches
 
     def forward(self, output: Output, batch: Batch) -> Tensor:
         """Scalar loss; reads ``output.learners``, or ``output.inputs`` and ``output.weights`` in the released form."""
         if not self.released:
             return self.weight * squared_activation(output.learners)
-        pairs = zip(output.inputs, output.weights, strict=True)
+        pairs = zip(output.inputs[:: self.branches], output.weights[:: self.branches], strict=True)
         learners = [F.linear(x.detach(), w) / len(w) ** 0.5 for x, w in pairs]
         return 2 * self.weight * squared_activation(learners)
 

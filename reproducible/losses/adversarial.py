@@ -71,11 +71,12 @@ def _mean_cosine(points: Tensor) -> Tensor:
 
 
 def push_apart(learners: Sequence[Tensor], branches: int, margin: float = 2.0, squares: bool = False) -> Tensor:
-    r"""The released code's substitute, :math:`\sum_i \sum_{j<j'} \frac{1}{2N} \sum_n \max(0, m - \|a - b\|)^2`.
+    r"""The released code's substitute, on each scale :math:`\sum_{j<j'} \frac{1}{2N} \sum_n \max(0, m - \|a - b\|)^2`.
 
-    On L2-normalised outputs a margin of 2 is the diameter of the sphere, so that the term never switches off. With
-    squared distances it is the divergence of Kim et al. 2018 (ABE) at a margin of 1, and at a margin of 4 the mean
-    cosine of the pairs, up to a constant.
+    The mean over scales is taken, as of the metric losses (Eq. 5); the released code sums both. On L2-normalised
+    outputs a margin of 2 is the diameter of the sphere, so that the term never switches off. With squared distances it
+    is the divergence of Kim et al. 2018 (ABE) at a margin of 1, and at a margin of 4 the mean cosine of the pairs, up
+    to a constant.
 
     Args:
         learners: outputs before normalisation, scale by scale, each :math:`(N, d_j)`.
@@ -85,7 +86,7 @@ def push_apart(learners: Sequence[Tensor], branches: int, margin: float = 2.0, s
     """
     apart = [_distances(F.normalize(x, dim=2)) for x in _scales(learners, branches)]
     short = [(margin - d.square()).clamp(min=0) if squares else (margin - d).clamp(min=0).square() for d in apart]
-    return torch.stack([s.mean(dim=1).sum() for s in short]).sum() / 2
+    return torch.stack([s.mean(dim=1).sum() for s in short]).mean() / 2
 
 
 class Discriminator(nn.Module):

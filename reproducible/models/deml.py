@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from reproducible.attention.channel import ChannelGates, FixedGates, fold
 from reproducible.attention.object import FORMS
 from reproducible.attention.windows import chance, cut, inside, object_window, placed, whole_image
-from reproducible.backbones.base import Backbone
+from reproducible.backbones.base import Backbone, as_tested
 from reproducible.models.unified import Learner
 from reproducible.resources import UserError, nearest_name
 from reproducible.types import Output
@@ -64,6 +64,7 @@ class DeML(nn.Module):
         at: the stage behind which the gates stand (pool3 in the document, 4b in the released code).
         until: of the gate ``trunk`` alone.
         hidden: width of a gate's inner layer.
+        gain: of a gate's initial weights, as in :class:`reproducible.attention.channel.ChannelGates`.
         shared_trunk: all scales use one trunk.
         shared_learner: the learners of a scale share their weight, as in the released code; J plain heads cannot.
         zoom: what the scales behind the first one see: ``attention``, or as controls ``full`` (the first one's image),
@@ -87,6 +88,7 @@ class DeML(nn.Module):
         at: str = "pool3",
         until: str = "4e",
         hidden: int = 64,
+        gain: float = 1.0,
         shared_trunk: bool = False,
         shared_learner: bool = True,
         zoom: str = "attention",
@@ -121,13 +123,15 @@ class DeML(nn.Module):
             if gate == "trunk"
             else FixedGates(channels[at], branches)
             if gate == "fixed"
-            else ChannelGates(channels[at], branches, hidden, gate == "pooled")
+            else ChannelGates(channels[at], branches, hidden, gate == "pooled", gain)
             for _ in range(0 if plain else scales)
         )
         self.learners = nn.ModuleList(
             nn.ModuleList(Learner(channels[backbone.last], size) for _ in range(1 if shared_learner else branches))
             for _ in range(scales)
         )
+        if scales == branches == 1:
+            self.learners[0][0].stream = "learner"  # that of U_d, from which this differs by its gate alone
 
     def forward(self, images: Tensor, view: Tensor | None = None) -> Output:
         """Embed images.
@@ -149,7 +153,7 @@ class DeML(nn.Module):
         for scale in range(self.scales):
             maps, gates = self._maps(scale, x)
             if gates is not None:
-                attention[f"gate_{scale + 1}"] = gates.mean(dim=(3, 4)).transpose(0, 1)
+                attention[f"gate_{scale + 1}"] = gates.float().mean(dim=(3, 4)).transpose(0, 1)
             inputs, outputs = self._learn(scale, maps[self._trunk(scale).last], len(x))
             pooled, learners = pooled + inputs, learners + outputs
             features[f"scale_{scale + 1}"] = _embed(outputs)
@@ -157,7 +161,7 @@ class DeML(nn.Module):
                 if self.zoom == "attention" and view is not None:
                     seen = view if scale == 0 else cut(view, window, view.shape[2])
                     # After the pass with gradients, because autocast keeps the weights that it casts first.
-                    with torch.no_grad():
+                    with torch.no_grad(), as_tested(self):
                         maps, _ = self._maps(scale, seen, 1 if self.source == "first" else self.branches)
                 box, found = self._box(scale, x, maps, source.shape[2])
                 window = inside(window, box)

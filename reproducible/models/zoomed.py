@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from reproducible.attention.object import FORMS
 from reproducible.attention.windows import chance, cut, object_window, placed
-from reproducible.backbones.base import Backbone
+from reproducible.backbones.base import Backbone, as_tested
 from reproducible.models.unified import Unified
 from reproducible.models.untouched import Untouched
 from reproducible.resources import UserError, nearest_name
@@ -90,7 +90,7 @@ class Zoomed(nn.Module):
         """
         source = images if view is None else view
         looker = self.inner.backbone if self.looker is None else self.looker
-        with torch.no_grad():
+        with torch.no_grad(), as_tested(self):
             maps = looker(source, self.layers)
         window, found = object_window({layer: maps[layer] for layer in self.layers}, source.shape[2], 1, self.walk)
         if self.place == "elsewhere":

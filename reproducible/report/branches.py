@@ -144,31 +144,52 @@ def cost(study: Study, arm: Arm) -> tuple[int, int]:
     return sum(p.numel() for p in model.parameters() if p.requires_grad), counter.get_total_flops()
 
 
-def cost_table(study: Study, arms: Sequence[Arm], records: Sequence[RunRecord]) -> pd.DataFrame:
-    """What the arms cost: parameters, operations, and minutes of a run, recorded or, where there are none, declared.
+def cost_table(study: Study, arms: Sequence[Arm], records: Sequence[RunRecord], base: str) -> pd.DataFrame:
+    """What the arms cost: parameters, operations, and minutes of a run, the fastest recorded or, where there are none,
+    declared.
 
     Args:
-        study: whose arms these are; the first is the measure.
+        study: whose arms these are.
         arms: in the order of the rows.
         records: of the study.
+        base: name of the arm whose operations the others' are counted in.
     """
-    found = {arm.name: cost(study, arm) for arm in arms}
-    base = found[arms[0].name][1]
+    flops = cost(study, study.arm(base))[1]
     rows = []
     for arm in arms:
         seconds = [r["environment"]["seconds"] for r in by_run(records, arm.name).values()]
         minutes = f"{min(seconds) / 60:.0f}" if seconds else f"{arm.minutes:g} (declared)"
-        parameters, flops = found[arm.name]
+        parameters, own = cost(study, arm)
         rows.append(
             {
                 "arm": arm.title,
                 "parameters, millions": parameters / 1e6,
-                "GFLOP an image": f"{flops / 1e9:.2f}",
-                "times the first": flops / base,
+                "GFLOP an image": f"{own / 1e9:.2f}",
+                f"times {study.arm(base).title}": own / flops,
                 "minutes a run": minutes,
             }
         )
     return pd.DataFrame(rows)
+
+
+def probe_table(records: Sequence[RunRecord], arms: Mapping[str, str]) -> pd.DataFrame:
+    """What linear probes read from each learner of the first scale, and from the whole embedding: balanced accuracy in
+    per cent at the selected checkpoint, means over class draws; a row a learner, columns by arm and part.
+
+    Args:
+        records: of a study on glyphs.
+        arms: title -> name of an arm with branches.
+    """
+    columns: dict[str, pd.Series] = {}
+    for title, arm in arms.items():
+        looks = [r["selected"]["test"] for r in by_run(records, arm).values()]
+        for part in ("base", "above", "below"):
+            name = f"probe_{part}"
+            means = np.mean([[*look[f"learner_{name}"][0], look[name]] for look in looks], axis=0) if looks else [np.nan]
+            names = [*map(str, range(1, len(means))), "all"]
+            shown = [NOT_RUN if np.isnan(value) else f"{value:.1f}" for value in means]
+            columns[f"{title}: {part}"] = pd.Series(shown, names)
+    return pd.DataFrame(columns).rename_axis("learner").reset_index()
 
 
 def overlap_of(records: Sequence[RunRecord], arm: str, name: str) -> np.ndarray | None:

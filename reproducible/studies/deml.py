@@ -23,8 +23,8 @@ def model(params: Params, dim: int) -> Component:
     """DeML(I, J) or one of its controls; U_d where ``scales`` is 0.
 
     Args:
-        params: ``scales``, ``branches``, and options of :class:`reproducible.models.deml.DeML`: ``gate``, ``at``,
-            ``shared_trunk``, ``shared_learner``, ``zoom``, ``layers``, ``form``, ``locality`` and ``source``.
+        params: ``scales``, ``branches``, and options of :class:`reproducible.models.deml.DeML`: ``gate``, ``gain``,
+            ``at``, ``shared_trunk``, ``shared_learner``, ``zoom``, ``layers``, ``form``, ``locality`` and ``source``.
         dim: d.
     """
     if not params["scales"]:
@@ -33,6 +33,7 @@ def model(params: Params, dim: int) -> Component:
     if params["scales"] > 1:
         names = (*names, "zoom", "layers", "form", "locality", "source")
     options = {name: list(params[name]) if name == "layers" else params[name] for name in names}
+    options |= {"gain": params["gain"]} if params["gain"] != 1 else {}
     return Component("deml", {"dim": dim, **options})
 
 
@@ -50,6 +51,10 @@ def objective(params: Params, dim: int, steps: int) -> tuple[Component, ...]:
     first, *decay = baseline.objective(params)
     losses = [replace(first, options={**first.options, "mined": True}) if params["mined"] else first, *decay]
     branches = params["branches"]
+    if branches > 1:
+        losses = [
+            replace(x, options={**x.options, "branches": branches}) if x.options.get("released") else x for x in losses
+        ]
     switches = {name: False for name in ("normalised", "shifted") if not params[name]}
     if branches > 1 and params["adversary"]:
         options = {
@@ -123,7 +128,15 @@ def build(params: Params) -> RunConfig:
 
 
 OF_DEML = {
-    **{"scales": 1, "branches": 1, "gate": "pooled", "at": "pool3", "shared_trunk": False, "shared_learner": True},
+    **{
+        "scales": 1,
+        "branches": 1,
+        "gate": "pooled",
+        "gain": 1.0,
+        "at": "pool3",
+        "shared_trunk": False,
+        "shared_learner": True,
+    },
     **{"zoom": "attention", "layers": ("4e", "5b"), "form": "columns", "locality": 0.0, "source": "first"},
     **{"mined": False, "adversary": 1.0, "ramp": True, "normalised": True, "shifted": True},
     **{"apart": 0.0, "margin": 2.0, "squares": False, "repulsion": 0.0},
@@ -136,9 +149,11 @@ ALONE = {"adversary": 0.0}
 HEADS = {"gate": "none", "shared_learner": False, **ALONE}
 RANDOM = {"gate": "fixed", "shared_learner": False, **ALONE}
 HINGE = {"apart": 0.2, **ALONE}
+DIVERGENCE = {"apart": 2 / 8, "margin": 1.0, "squares": True, **ALONE}  # ABE's, beside the mean of eight metric losses
 RELEASED_ATTENTION = {"layers": ("5b",), "locality": 0.15}
 RELEASED_GATE = {"gate": "unpooled", "at": "4b"}
 CURVES = {"curves": True}
+EVEN = {"gain": 0.1}  # gates of GoogLeNet start within a few hundredths of 1/2
 
 
 def grid(scales: int, branches: int = 1, **more: object) -> dict[str, object]:
@@ -174,7 +189,7 @@ LARGER: Declared = {
     "deml-3-1": ("DeML(3,1)", grid(3)),
     "full-image-3": zooms(3)["full-image-3"],
     "deml-3-3": ("DeML(3,3)", grid(3, 3)),
-    "abe-8": ("ABE-8", grid(1, 8, gate="trunk", apart=1.0, margin=1.0, squares=True, **ALONE)),
+    "abe-8": ("ABE-8", grid(1, 8, gate="trunk", **DIVERGENCE)),
 }
 """The largest of the document and its rival."""
 PLAIN: Declared = {"u512": ("U512", {**UNIFIED, **baseline.CURVES})}
@@ -221,7 +236,10 @@ WIDER: Declared = {
     "u1024": ("U1024", {**UNIFIED, "dim": 1024}),
 }
 """One network with the computation, or with twice the dimensions, of two."""
+# The released code sums over scales what is a mean here, and counts a matrix that learners share once.
 LEDGER: Declared = {
+    "deml-1-1-even-gates": ("DeML(1,1), gates that start near 1/2", grid(1, **EVEN)),
+    "deml-1-4-even-gates": ("DeML(1,4), gates that start near 1/2", grid(1, 4, **EVEN)),
     "deml-2-1-rows": ("DeML(2,1), printed walk", grid(2, form="rows")),
     "deml-2-1-degree": ("DeML(2,1), closed form of the walk", grid(2, form="degree")),
     "deml-2-1-released-attention": ("DeML(2,1), released walk, 5b alone", grid(2, **RELEASED_ATTENTION)),
@@ -233,11 +251,11 @@ LEDGER: Declared = {
     "deml-2-1-pairs": ("DeML(2,1), 12 classes of 2", grid(2, batch=(12, 2))),
     "deml-2-1-no-lact": ("DeML(2,1) without L_act", grid(2, lact=0.0, ntri=0.0)),
     "deml-2-1-lact-printed": ("DeML(2,1), L_act as printed", grid(2, **baseline.PRINTED)),
-    "deml-2-1-lact-released": ("DeML(2,1), released L_act", grid(2, lact=0.014, released=True, ntri=0.5 / 256)),
+    "deml-2-1-lact-released": ("DeML(2,1), released L_act", grid(2, lact=0.014, released=True, ntri=0.5 / 256 / 2)),
     "deml-3-3-released": (
         "DeML(3,3) as released",
         {
-            **grid(3, 3, **CURVES, gamma=35.0, view=0, lact=0.014, released=True, ntri=0.5 / 56),
+            **grid(3, 3, **CURVES, gamma=35.0, view=0, lact=0.014, released=True, ntri=0.5 / 56 / 9),
             **HINGE,
             **RELEASED_GATE,
             **RELEASED_ATTENTION,

@@ -53,7 +53,7 @@ ONLY_HERE: deml.Declared = {
     ),
     "deml-1-8-abe-divergence": (
         "DeML(1,8), ABE's divergence",
-        deml.grid(1, 8, apart=1.0, margin=1.0, squares=True, **deml.ALONE),
+        deml.grid(1, 8, **deml.DIVERGENCE),
     ),
 }
 """Arms of claims that are decided on glyphs alone."""

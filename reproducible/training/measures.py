@@ -13,9 +13,9 @@
   whole one before for want of an object (``whole_2`` ...), and the mean side of the window in per cent of the image's
   (``side_2`` ...).
 - ``attributes``, of both checkpoints, where parts are known: mean average precision of their probes on the embedding,
-  ``attribute_probe_map`` (claim D02), and, where there are branches, how differently their pooled features serve them:
-  the standard deviation over branches of the accuracy of each probe, averaged over parts and scales,
-  ``gate_attribute_selectivity`` (claim D25).
+  ``attribute_probe_map`` (claim D02), and, where there are branches, the accuracies of the probes on the output of each
+  learner, by scale and branch, ``learner_probe_base`` ..., and how differently the branches' pooled features serve the
+  probes: the standard deviation over branches, averaged over parts and scales, ``gate_attribute_selectivity`` (D25).
 
 Arithmetic: :mod:`reproducible.evaluation.clustering`, :mod:`reproducible.evaluation.features` and
 :mod:`reproducible.evaluation.probes`.
@@ -58,7 +58,9 @@ def features(model: nn.Module, config: RunConfig) -> tuple[str, ...]:
     """What a pass over images keeps (:class:`reproducible.training.evaluate.Embedder`) for all looks of a run."""
     asked = config.evaluation.measures
     pooled = ("conv",) if {"variances", "attributes"} & set(asked) else ()
-    return (EMBEDDING, *config.evaluation.features, *pooled, *(_windows_of(model) if "windows" in asked else ()))
+    learned = ("emb",) if "attributes" in asked and getattr(model, "branches", 1) > 1 else ()
+    windows = _windows_of(model) if "windows" in asked else ()
+    return (EMBEDDING, *config.evaluation.features, *pooled, *learned, *windows)
 
 
 def at_look(embedder: Embedder, sets: Sets) -> tuple[dict[str, float], dict[str, str]]:
@@ -157,18 +159,25 @@ def _windows_of(model: nn.Module) -> tuple[str, ...]:
     return tuple(f"{what}_{number}" for number in numbers for what in ("whole", "window"))
 
 
-def _attributes(embedder: Embedder, sets: Sets) -> dict[str, float]:
+def _attributes(embedder: Embedder, sets: Sets) -> dict[str, Any]:
     store, model = embedder.store, embedder.model
     if not store.class_parts:
         raise UserError(f"Data set {store.name!r} knows no parts of its classes; leave out the measure attributes.")
     test = looked_at(sets.evaluation["test"])
     parts = [store.class_parts[label] for label in store.labels[test]]
-    found = {"attribute_probe_map": 100 * attribute_map(embedder.rows(test).cpu().numpy(), parts)}
+    found: dict[str, Any] = {
+        "attribute_probe_map": round(100 * attribute_map(embedder.rows(test).cpu().numpy(), parts), 4)
+    }
     if getattr(model, "branches", 1) > 1:
-        pooled = _by_branch(model, embedder.rows(test, "conv").cpu().numpy())
-        read = [[[*part_probes(branch, parts).values()] for branch in scale] for scale in pooled]  # (I, J, parts)
-        found["gate_attribute_selectivity"] = 100 * float(np.std(read, axis=1).mean())
-    return {name: round(value, 4) for name, value in found.items()}
+        pooled, learned = (
+            [[part_probes(branch, parts) for branch in scale] for scale in _by_branch(model, rows.cpu().numpy())]
+            for rows in (embedder.rows(test, "conv"), embedder.rows(test, "emb"))
+        )
+        read = [[[*branch.values()] for branch in scale] for scale in pooled]  # (I, J, parts)
+        found["gate_attribute_selectivity"] = round(100 * float(np.std(read, axis=1).mean()), 4)
+        for part in learned[0][0]:
+            found[f"learner_{part}"] = [[round(100 * branch[part], 2) for branch in scale] for scale in learned]
+    return found
 
 
 def _pass(embedder: Embedder, indices: np.ndarray, names: tuple[str, ...]) -> dict[str, Tensor]:

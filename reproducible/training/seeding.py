@@ -33,11 +33,12 @@ def generator(seed: int, stream: str, key: int | str = 0) -> torch.Generator:
 
 
 def initialise(model: nn.Module, seed: int) -> None:
-    """Give every layer outside pretrained trunks its initial values, each from a stream named after the layer."""
+    """Give every layer outside pretrained trunks its initial values, each from a stream named after the layer, or after
+    its attribute ``stream`` where it has one: layers of that name in other models start from the same values."""
     trunks = [name for name, part in model.named_modules() if isinstance(part, Backbone)]
     for name, part in model.named_modules():
         inside = any(name == trunk or name.startswith(f"{trunk}.") for trunk in trunks)
         if not inside and hasattr(part, "reset_parameters"):
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(stream_seed(seed, "initialisation", name))
+                torch.manual_seed(stream_seed(seed, "initialisation", getattr(part, "stream", name)))
                 part.reset_parameters()

@@ -129,6 +129,18 @@ def test_constant_features_keep_the_whole_image(form: str, value: float) -> None
     assert grey_levels(mass).abs().max() == 0
 
 
+def test_map_is_differentiable_and_equal_features_have_no_gradient() -> None:
+    maps = torch.randn(1, 3, 2, 3, generator=torch.Generator().manual_seed(0)).double()
+    for form in ("columns", "degree"):
+        assert torch.autograd.gradcheck(lambda x, form=form: object_map(x, form), maps.clone().requires_grad_())
+    maps[:, :, 0, 0] = maps[:, :, 1, 2]
+    maps.requires_grad_()
+    edge = dissimilarity(maps)[0, 0, 5]
+    assert edge == 0
+    edge.backward()
+    assert maps.grad.eq(0).all()
+
+
 def test_unknown_form() -> None:
     with pytest.raises(UserError, match=r"no form 'column' of the walk. Did you mean 'columns'\?"):
         walk(torch.ones(1, 2, 2), form="column")

@@ -134,6 +134,16 @@ def test_released_form_weighs_the_squared_norm_by_its_weight_over_the_channels(d
     assert ratio.item() == pytest.approx(dim / 2, rel=1e-12)
 
 
+def test_released_form_takes_the_first_learner_of_each_scale() -> None:
+    """Of two scales with two branches each: the second learners feel nothing."""
+    made = output(4)
+    loss = ActivationDecay(released=True, branches=2)(made, BATCH)
+    expected = [0.014 / D * made.learners[i].square().sum() / N for i in (0, 2)]
+    torch.testing.assert_close(loss, sum(expected) / 2)
+    loss.backward()
+    assert [w.grad is None for w in made.weights] == [False, True, False, True]
+
+
 def test_tuned_arms_can_reach_the_released_strength() -> None:
     """The smallest candidate of the tuning is the released strength in the document's form."""
     from reproducible.studies.baseline import LACT_RELEASED

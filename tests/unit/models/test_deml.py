@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from tiny_runs import TinyTrunk
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from reproducible.attention.boxes import object_boxes
@@ -59,6 +60,12 @@ def test_unified_is_deml_1_1_without_its_gate() -> None:
         torch.autograd.grad(out.learners[0].sum(), m.parameters()) for m, out in ((unified, wanted), (plain, found))
     ]
     assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
+def test_deml_1_1_starts_from_the_learner_of_u_d() -> None:
+    unified, gated = Unified(TinyTrunk(), 24), deml(scales=1, branches=1)
+    initialise(unified, 3)  # the seed of deml()
+    assert torch.equal(gated.learners[0][0].weight, unified.learner.weight)
 
 
 def test_each_branch_is_its_gate_the_tail_and_its_learner() -> None:
@@ -222,6 +229,24 @@ def test_control_streams(zoom: str) -> None:
     torch.testing.assert_close(
         output.inputs[1], TinyTrunk()(window(pictures(), found))["high"].mean((2, 3)), atol=1e-5, rtol=1e-5
     )
+
+
+def test_look_leaves_no_trace_in_running_statistics() -> None:
+    """Of a trunk with batch normalisation; the view is larger than the input."""
+    trunk = TinyTrunk()
+    trunk.stages["low"] = nn.Sequential(trunk.stages["low"], nn.BatchNorm2d(trunk.channels["low"]))
+    looking = DeML(trunk, 2, 1, 8, at="low", hidden=4, layers=("high",))
+    initialise(looking, 0)
+    blind = copy.deepcopy(looking)
+    blind.zoom = "full"
+    looking.train()(pictures(), pictures(48))
+    blind.train()(pictures(), pictures(48))
+    first, second = (dict(model.trunks[0].named_buffers()) for model in (looking, blind))
+    assert int(first["stages.low.1.num_batches_tracked"]) == 1
+    for name, value in first.items():
+        assert torch.equal(value, second[name])
+    assert looking.training
+    assert looking.trunks[0].stages["low"].training
 
 
 def test_random_window_hangs_on_the_image_alone_and_lies_anywhere() -> None:

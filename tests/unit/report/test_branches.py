@@ -62,6 +62,19 @@ def test_scales_are_those_of_the_primary_protocol() -> None:
     assert table["CUB"].tolist() == ["", "54 / 58"]
 
 
+def test_probes_stand_learner_by_learner() -> None:
+    made = runs()[:2]
+    for run in made:
+        for part, own in (("base", 50.0), ("above", 60.0), ("below", 70.0)):
+            run["selected"]["test"][f"learner_probe_{part}"] = [[own, own + run["draw"]], [0.0, 0.0]]
+            run["selected"]["test"][f"probe_{part}"] = own + 10
+    table = branches.probe_table(made, {"a": "one", "b": "two"})
+    assert table["learner"].tolist() == ["1", "2", "all"]
+    assert table["a: above"].tolist() == ["60.0", "60.5", "70.0"]
+    assert table["b: base"].dropna().tolist() == ["not run"]
+    assert branches.probe_table([], {"a": "one"})["a: base"].tolist() == ["not run"]
+
+
 def test_overlap_is_the_mean_over_draws_of_the_first_scale() -> None:
     found = branches.overlap_of(runs(), "one", "gate_overlap")
     assert found.tolist() == [[100, 5], [0, 100]]
@@ -87,6 +100,6 @@ def test_costs_are_those_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     made = runs()[:2]
     for run in made:
         run["environment"] = {"seconds": 120.0 + run["draw"]}
-    table = branches.cost_table(study, [ONE, two], made)
-    assert table["minutes a run"].tolist() == ["2", "9 (declared)"]
-    assert table["times the first"].tolist() == [1, (low + high + 144) / (low + high + 72)]
+    table = branches.cost_table(study, [two, ONE], made, base="one")
+    assert table["minutes a run"].tolist() == ["9 (declared)", "2"]
+    assert table["times One"].tolist() == [(low + high + 144) / (low + high + 72), 1]

@@ -175,6 +175,12 @@ def test_attributes_of_branches(tmp_path: Path, store: Store) -> None:
     read = [[part_probes(pooled[:, 12 * k : 12 * k + 12], named)[f"probe_{p}"] for p in PARTS] for k in range(6)]
     spread = np.mean([np.std([read[3 * scale + j][p] for j in range(3)]) for scale in range(2) for p in range(3)])
     assert found["gate_attribute_selectivity"] == pytest.approx(100 * spread, abs=1e-2)
+    learned = embed(run.model, run.images, rows, run.config, "emb").numpy()
+    size = learned.shape[1] // 6
+    for part in PARTS:
+        name = f"probe_{part}"
+        alone = [100 * part_probes(learned[:, size * k : size * (k + 1)], named)[name] for k in range(6)]
+        assert np.ravel(found[f"learner_{name}"]) == pytest.approx(alone, abs=1e-2)
 
 
 @pytest.mark.parametrize(
