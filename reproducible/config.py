@@ -56,6 +56,7 @@ class DataConfig:
     limit_classes: int = 0  # 0: all; profile smoke keeps the first so many of each role
     limit_images: int = 0  # 0: all; profile smoke keeps the first so many of each class and part
     inside: str = "image"  # what windows lie in; "object": the square around its known box, which the test window fits
+    boxes: bool = False  # models also get the least square about each known object, for zooms that look there
     augmentation: str = "window"  # recipe of data/augmentation.py; "window" is the random square of ``crop``
     flip: bool = True  # mirror half of the training images; False where a mirror image is something else, as of letters
 

@@ -21,7 +21,7 @@ class Batch:
         images: RGB, 0 to 255, float, :math:`(N, 3, H, W)`.
         labels: class of each image, int64, :math:`(N,)`.
         attributes: binary attributes, float, :math:`(N, K)`, where the data set has them.
-        boxes: object boxes x0, y0, x1, y1 in pixels of the image, float, :math:`(N, 4)`, where it has them.
+        boxes: squares about the objects, x0, y0, x1, y1 in fractions of the image, :math:`(N, 4)`, where asked for.
         pairs: the pairs a sampler fixes, int64, :math:`(M, 2)`; None: all pairs of the batch.
         view: the same windows of the same images at another size, for models that zoom into it, :math:`(N, 3, V, V)`.
     """
@@ -35,8 +35,9 @@ class Batch:
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
-        """What a model is called with: the images and, where there is one, the view."""
-        return (self.images,) if self.view is None else (self.images, self.view)
+        """What a model is called with: the images and, where there are such, the view and the boxes."""
+        known = (self.images, self.view, self.boxes)
+        return known if self.boxes is not None else known[: 1 + (self.view is not None)]
 
 
 @dataclass

@@ -56,6 +56,28 @@ def object_squares(boxes: Tensor, side: int, fraction: float) -> Tensor:
     return torch.cat([corner, corner + size], dim=1)
 
 
+def squares_in_windows(boxes: Tensor, windows: Tensor, flip: Tensor | None = None) -> Tensor:
+    """The least square about each object, as far as its window shows it.
+
+    A square that would leave the window is moved into it; a window that shows nothing of its object is the square.
+
+    Args:
+        boxes: x0, y0, x1, y1 of the objects in pixels, (n, 4).
+        windows: of the images, likewise.
+        flip: (n,) bool, which windows are mirrored left and right.
+
+    Returns:
+        (n, 4) float32, x0, y0, x1, y1 in fractions of the window.
+    """
+    corner, size = windows[:, :2].repeat(1, 2), (windows[:, 2:] - windows[:, :2]).repeat(1, 2)
+    seen = ((boxes.float() - corner) / size).clamp(0, 1)
+    if flip is not None:
+        mirrored = torch.stack([1 - seen[:, 2], seen[:, 1], 1 - seen[:, 0], seen[:, 3]], dim=1)
+        seen = torch.where(flip[:, None], mirrored, seen)
+    gone = (seen[:, 2:] <= seen[:, :2]).any(dim=1, keepdim=True)
+    return torch.where(gone, seen.new_tensor([0.0, 0.0, 1.0, 1.0]), object_squares(seen, 1, 1.0))
+
+
 def random_flips(n: int, generator: torch.Generator) -> Tensor:
     """(n,) bool, each True with probability one half; ``generator`` on the CPU."""
     return torch.randint(0, 2, (n,), generator=generator).bool()

@@ -22,7 +22,7 @@ from reproducible.resources import UserError, nearest_name
 from reproducible.types import Output
 
 GATES = ("pooled", "unpooled", "trunk", "fixed", "none")
-ZOOMS = ("attention", "full", "centre", "random")
+ZOOMS = ("attention", "full", "centre", "random", "object")
 SOURCES = ("first", "mean")
 
 
@@ -68,7 +68,8 @@ class DeML(nn.Module):
         shared_trunk: all scales use one trunk.
         shared_learner: the learners of a scale share their weight, as in the released code; J plain heads cannot.
         zoom: what the scales behind the first one see: ``attention``, or as controls ``full`` (the first one's image),
-            ``centre`` and ``random`` (a square of ``side`` of the window before).
+            ``centre`` and ``random`` (a square of ``side`` of the window before) and ``object`` (the square about the
+            known object, the same for all of them).
         side: of the controls' squares.
         layers: the stages that object attention looks at.
         form, steps, locality: of the walk, as in :func:`reproducible.attention.object.object_map`.
@@ -133,13 +134,14 @@ class DeML(nn.Module):
         if scales == branches == 1:
             self.learners[0][0].stream = "learner"  # that of U_d, from which this differs by its gate alone
 
-    def forward(self, images: Tensor, view: Tensor | None = None) -> Output:
+    def forward(self, images: Tensor, view: Tensor | None = None, boxes: Tensor | None = None) -> Output:
         """Embed images.
 
         Args:
             images: RGB, 0 to 255, float, :math:`(N, 3, S, S)`: what the first scale sees.
             view: the same windows of the stored images at another size, :math:`(N, 3, V, V)`: object attention looks at
                 them, and zooms are cut out of them. None: of ``images``, as in the released code.
+            boxes: squares about the objects in fractions of the images, :math:`(N, 4)`; for the zoom ``object`` alone.
 
         Returns:
             Output with the embedding of each scale among its features (``scale_1`` ...); among its attention the
@@ -163,8 +165,11 @@ class DeML(nn.Module):
                     # After the pass with gradients, because autocast keeps the weights that it casts first.
                     with torch.no_grad(), as_tested(self):
                         maps, _ = self._maps(scale, seen, 1 if self.source == "first" else self.branches)
-                box, found = self._box(scale, x, maps, source.shape[2])
-                window = inside(window, box)
+                if self.zoom == "object":
+                    window, found = self._known(boxes), {}
+                else:
+                    box, found = self._box(scale, x, maps, source.shape[2])
+                    window = inside(window, box)
                 attention |= found | {f"window_{scale + 2}": window}
                 x = cut(source, window, images.shape[2])
         weights = tuple(self._learner(i, j).weight for i in range(self.scales) for j in range(self.branches))
@@ -195,6 +200,11 @@ class DeML(nn.Module):
             pooled = maps.float().mean(dim=(2, 3)).unflatten(0, (-1, images))
             inputs = list(pooled.expand(self.branches, -1, -1))
             return inputs, [self._learner(scale, j)(given) for j, given in enumerate(inputs)]
+
+    def _known(self, boxes: Tensor | None) -> Tensor:
+        if boxes is None:
+            raise UserError("DeML.zoom 'object' needs the boxes of the objects; set data.boxes to true.")
+        return boxes
 
     def _box(self, scale: int, x: Tensor, maps: dict[str, Tensor], side: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Where the next scale looks, (N, 4) in fractions of what this one sees, and what attention says about it."""

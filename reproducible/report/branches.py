@@ -139,6 +139,8 @@ def cost(study: Study, arm: Arm) -> tuple[int, int]:
     config = study.config(arm, 0)
     model = build_model(config).eval()
     inputs = [torch.zeros(1, 3, side, side) for side in config.data.sizes]
+    if config.data.boxes:
+        inputs.append(torch.tensor([[0.0, 0.0, 1.0, 1.0]]))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(*inputs)
     return sum(p.numel() for p in model.parameters() if p.requires_grad), counter.get_total_flops()
@@ -185,7 +187,9 @@ def probe_table(records: Sequence[RunRecord], arms: Mapping[str, str]) -> pd.Dat
         looks = [r["selected"]["test"] for r in by_run(records, arm).values()]
         for part in ("base", "above", "below"):
             name = f"probe_{part}"
-            means = np.mean([[*look[f"learner_{name}"][0], look[name]] for look in looks], axis=0) if looks else [np.nan]
+            means = (
+                np.mean([[*look[f"learner_{name}"][0], look[name]] for look in looks], axis=0) if looks else [np.nan]
+            )
             names = [*map(str, range(1, len(means))), "all"]
             shown = [NOT_RUN if np.isnan(value) else f"{value:.1f}" for value in means]
             columns[f"{title}: {part}"] = pd.Series(shown, names)

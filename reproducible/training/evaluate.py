@@ -13,13 +13,15 @@ from torch import Tensor, nn
 from reproducible.config import RunConfig
 from reproducible.data.augmentation import evaluation_boxes
 from reproducible.data.store import Store
-from reproducible.data.transforms import crop_resize
+from reproducible.data.transforms import crop_resize, squares_in_windows
 from reproducible.encoding import encode_hits, encode_matches, run_lengths
 from reproducible.evaluation import RetrievalResult, nearest, needed_k, retrieval_metrics
 from reproducible.evaluation.probes import part_probes
 from reproducible.progress import progress
 from reproducible.records import summarise
 from reproducible.resources import UserError, nearest_name
+from reproducible.training.sets import boxes_of
+from reproducible.types import Batch
 
 RECALLS = (1, 2, 4, 8)
 EMBEDDING = "embedding"
@@ -54,12 +56,12 @@ def embed_all(
     indices: np.ndarray,
     config: RunConfig,
     features: Sequence[str],
-    aspects: np.ndarray | None = None,
+    store: Store | None = None,
 ) -> dict[str, Tensor]:
     """Several features of stored images from one pass, as :func:`embed` gives one.
 
     Args:
-        model, images, indices, config, aspects: as of :func:`embed`.
+        model, images, indices, config, store: as of :func:`embed`.
         features: names in ``Output.features`` or ``Output.attention``, or ``embedding``.
 
     Raises:
@@ -68,15 +70,18 @@ def embed_all(
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
-    seen = None if aspects is None else torch.from_numpy(aspects[indices])
+    seen = None if store is None or store.aspects is None else torch.from_numpy(store.aspects[indices])
     boxes = evaluation_boxes(config.data, len(indices), images.shape[1], seen)
     outside = config.data.augmentation != "window"
+    known = boxes_of(store) if config.data.boxes and store is not None else None
     found: dict[str, list[Tensor]] = {name: [] for name in features}
     for start in progress(range(0, len(indices), _BATCH), desc="embedding"):
         rows = torch.from_numpy(np.asarray(indices[start : start + _BATCH], dtype=np.int64))
         batch = images[rows.to(images.device)].to(device)
         window = boxes[start : start + _BATCH]
-        inputs = [crop_resize(batch, window, size, black_outside=outside) for size in config.data.sizes]
+        images_seen, *view = (crop_resize(batch, window, size, black_outside=outside) for size in config.data.sizes)
+        squares = squares_in_windows(known[rows], window).to(device) if known is not None else None
+        inputs = Batch(images_seen, rows, boxes=squares, view=view[0] if view else None).inputs
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             output = model(*inputs)
         there = {EMBEDDING: output.embedding, **output.attention, **output.features}
@@ -95,7 +100,7 @@ def embed(
     indices: np.ndarray,
     config: RunConfig,
     feature: str = EMBEDDING,
-    aspects: np.ndarray | None = None,
+    store: Store | None = None,
 ) -> Tensor:
     """Embeddings of stored images, seen through the central window, or as the recipe of the configuration says.
 
@@ -105,12 +110,12 @@ def embed(
         indices: which of them.
         config: input size, window and precision.
         feature: name of a feature in ``Output.features``, of an ``Output.attention``, or ``embedding``.
-        aspects: of all stored images, as a store holds them.
+        store: that the images are of; needed where the configuration asks for what it knows of them, such as boxes.
 
     Returns:
         fp32, :math:`(len(indices), d)`, on the device.
     """
-    return embed_all(model, images, indices, config, (feature,), aspects)[feature]
+    return embed_all(model, images, indices, config, (feature,), store)[feature]
 
 
 class Embedder:
@@ -139,7 +144,7 @@ class Embedder:
         kept = self._rows[feature]
         missing = np.unique(indices[self._places[indices] < 0])
         if len(missing):
-            found = embed_all(self.model, self.images, missing, self.config, self.features, self.store.aspects)
+            found = embed_all(self.model, self.images, missing, self.config, self.features, self.store)
             for name, rows in found.items():
                 self._rows[name].append(rows)
             self._places[missing] = np.arange(len(missing)) + (self._places >= 0).sum()

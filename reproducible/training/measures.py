@@ -182,7 +182,7 @@ def _attributes(embedder: Embedder, sets: Sets) -> dict[str, Any]:
 
 def _pass(embedder: Embedder, indices: np.ndarray, names: tuple[str, ...]) -> dict[str, Tensor]:
     """Features that are too large to be kept of all images, from a pass of their own."""
-    return embed_all(embedder.model, embedder.images, indices, embedder.config, names, embedder.store.aspects)
+    return embed_all(embedder.model, embedder.images, indices, embedder.config, names, embedder.store)
 
 
 def _few(sets: Sets) -> np.ndarray:

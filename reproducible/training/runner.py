@@ -109,7 +109,7 @@ def untouched(config: RunConfig, store: Store, device: torch.device) -> dict[str
     Computed once for a class draw and input, whatever the arm.
     """
     plain = RunConfig(
-        data=replace(config.data, view_size=0),
+        data=replace(config.data, view_size=0, boxes=False),
         backbone=config.backbone,
         model=Component("unified"),
         evaluation=EvaluationConfig(seen_images=config.evaluation.seen_images, parts=config.evaluation.parts),

@@ -70,14 +70,23 @@ def images_of(store: Store, data: DataConfig, device: torch.device) -> Tensor:
     """
     images = torch.from_numpy(store.images)
     if data.inside == "object":
-        if store.boxes is None:
-            raise UserError(f"Data set {store.name!r} knows no boxes of objects; set data.inside to 'image'.")
         side = images.shape[1]
-        squares = object_squares(torch.from_numpy(store.boxes[:, 0]), side, data.crop)
+        squares = object_squares(boxes_of(store, "data.inside to 'image'"), side, data.crop)
         parts = zip(images.split(_BATCH), squares.split(_BATCH), strict=True)
         cut = [crop_resize(part, square, side).round().byte().permute(0, 2, 3, 1) for part, square in parts]
         images = torch.cat(cut).contiguous()
     return images if device.type == "cpu" else images.to(device)
+
+
+def boxes_of(store: Store, instead: str = "data.boxes to false") -> Tensor:
+    """Box of the first object of each stored image, x0, y0, x1, y1 in pixels, :math:`(N, 4)`.
+
+    Raises:
+        UserError: if the data set does not know the objects' boxes, with what to set ``instead``.
+    """
+    if store.boxes is None:
+        raise UserError(f"Data set {store.name!r} knows no boxes of objects; set {instead}.")
+    return torch.from_numpy(store.boxes[:, 0])
 
 
 def _first(store: Store, indices: np.ndarray, few: int) -> np.ndarray:

@@ -231,6 +231,18 @@ def test_control_streams(zoom: str) -> None:
     )
 
 
+def test_zoom_on_the_known_object() -> None:
+    boxes = torch.tensor([[0.25, 0.0, 0.75, 0.5]]).expand(N, 4)
+    model = deml(scales=2, branches=1, zoom="object", gate="none")
+    output, view = model(pictures(), pictures(48), boxes), pictures(48)
+    assert torch.equal(output.attention["window_2"], boxes)
+    alone = Unified(model.trunks[1], 12)
+    alone.learner = model.learners[1][0]
+    torch.testing.assert_close(output.features["scale_2"], alone.eval()(window(view, boxes)).embedding)
+    with pytest.raises(UserError, match=r"needs the boxes of the objects; set data\.boxes to true"):
+        model(pictures())
+
+
 def test_look_leaves_no_trace_in_running_statistics() -> None:
     """Of a trunk with batch normalisation; the view is larger than the input."""
     trunk = TinyTrunk()

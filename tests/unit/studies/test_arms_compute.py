@@ -25,8 +25,10 @@ def step(found: RunConfig) -> None:
     initialise(model, 0)
     initialise(objective, 0)
     images = 255 * torch.rand(4, 3, 48, 48, generator=torch.Generator().manual_seed(0))
-    inputs = (images, torch.nn.functional.interpolate(images, size=64)) if run.data.view_size else (images,)
-    losses = objective(model(*inputs), Batch(images, torch.tensor([0, 0, 1, 1])))
+    view = torch.nn.functional.interpolate(images, size=64) if run.data.view_size else None
+    boxes = torch.tensor([[0.2, 0.3, 0.7, 0.8]]).expand(4, 4) if run.data.boxes else None
+    batch = Batch(images, torch.tensor([0, 0, 1, 1]), boxes=boxes, view=view)
+    losses = objective(model(*batch.inputs), batch)
     total = torch.stack(list(losses.values())).sum()
     total.backward()
     assert torch.isfinite(total)

@@ -56,7 +56,7 @@ def test_arms_compared_see_the_same_pixels(of: Study) -> None:
     for arm in of.arms:
         if arm.name not in other:
             found = untuned(of, arm)
-            assert replace(found.data, view_size=0) == base.data, arm.name
+            assert replace(found.data, view_size=0, boxes=False) == base.data, arm.name
             assert (found.steps, found.optimiser, found.seed) == (base.steps, base.optimiser, base.seed), arm.name
 
 
@@ -151,5 +151,5 @@ def test_claims_about_a_scale_read_arms_that_search_it() -> None:
             found.append(named)
             assert feature in config(of, arm).evaluation.features, f"{claim}: {named}"
             assert criterion["at"] == "selected"
-    three = {"deml-3-1/scale_3", "deml-3-1/scale_1", "centre-zoom-3/scale_3"}
+    three = {f"deml-3-1/scale_{scale}" for scale in (1, 2, 3)} | {"centre-zoom-3/scale_3"}
     assert three | {"deml-2-1/scale_2", "deml-2-1/scale_1", "centre-zoom-2/scale_2"} == set(found)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tiny_runs import CPU, SIDE, tiny_config, training
 
 from reproducible.config import Component, DataConfig, to_dict
 from reproducible.data.store import Store
-from reproducible.data.transforms import crop_resize, random_boxes, random_flips
+from reproducible.data.transforms import crop_resize, random_boxes, random_flips, squares_in_windows
 from reproducible.resources import UserError
 from reproducible.training.evaluate import embed
 from reproducible.training.runner import untouched
@@ -21,6 +23,7 @@ VIEW = 48
 ZOOM = Component(
     "deml", {"scales": 2, "branches": 2, "dim": 8, "at": "low", "hidden": 3, "layers": ["high"], "source": "mean"}
 )
+OBJECT = Component("deml", {"scales": 2, "branches": 1, "dim": 8, "gate": "none", "zoom": "object"})
 GAME = (Component("binomial_deviance"), Component("adversary", {"dim": 2, "scales": 2, "branches": 2, "rise": 12}))
 
 
@@ -91,6 +94,49 @@ def test_evaluation_shows_the_view_too(tmp_path: Path, store: Store) -> None:
     run.model.register_forward_pre_hook(lambda _, inputs: seen.extend(tuple(x.shape) for x in inputs))
     assert embed(run.model, run.images, rows, run.config).shape == (5, 8)
     assert seen == [(5, 3, 32, 32), (5, 3, VIEW, VIEW)]
+
+
+def bright(store: Store, box: tuple[int, int, int, int]) -> Store:
+    """Black images with one bright object."""
+    x0, y0, x1, y1 = box
+    images = np.zeros_like(store.images)
+    images[:, y0:y1, x0:x1] = 255
+    boxes = np.tile(np.array(box, store.images.dtype).astype(np.int16), (len(images), 1, 1))
+    return replace(store, images=images, boxes=boxes)
+
+
+def test_squares_lie_about_the_objects_in_training_and_evaluation(tmp_path: Path, store: Store) -> None:
+    """Against the bright pixels of the pictures themselves, mirrored or not, and of half-hidden objects."""
+    for number, box in enumerate([(12, 15, 30, 21), (0, 0, 9, 12), (33, 20, 40, 40)]):
+        data = DataConfig(input_size=80, boxes=True, limit_classes=6, classes_per_batch=4, images_per_class=2)
+        known = bright(store, box)
+        run = training(tmp_path / str(number), known, **changes(data=data, model=OBJECT, objective=GAME[:1]))
+        seen: list[Any] = []
+        run.model.register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(inputs))
+        embed(run.model, run.images, run.sets.train[:5], run.config, store=known)
+        batches = [run.batch(step).inputs for step in range(1, 5)]
+        for images, view, squares in (*batches, seen[0]):
+            assert view is None
+            for image, square in zip(images, squares, strict=True):
+                rows, columns = ((image[0] > 127).any(dim=d).nonzero().flatten() for d in (1, 0))
+                low = torch.stack([columns[0], rows[0]]).clamp(min=0)
+                high = torch.stack([columns[-1], rows[-1]]) + 1
+                assert (80 * square[:2] <= low + 1.01).all()
+                assert (80 * square[2:] >= high - 1.01).all()
+                sides = 80 * (square[2:] - square[:2])
+                torch.testing.assert_close(sides, (high - low).max().expand(2).float(), rtol=0, atol=2)
+
+
+def test_boxes_of_a_store_that_knows_none(tmp_path: Path, store: Store) -> None:
+    data = DataConfig(input_size=32, boxes=True, limit_classes=6, classes_per_batch=4, images_per_class=2)
+    run = training(tmp_path, replace(store, boxes=None), **changes(data=data, model=OBJECT, objective=GAME[:1]))
+    with pytest.raises(UserError, match=r"knows no boxes of objects; set data\.boxes to false"):
+        run.run()
+
+
+def test_window_that_shows_nothing_of_its_object() -> None:
+    square = squares_in_windows(torch.tensor([[0, 0, 4, 4]]), torch.tensor([[8.0, 8, 16, 16]]))
+    assert square.tolist() == [[0, 0, 1, 1]]
 
 
 def test_untouched_trunk_is_asked_without_the_view(store: Store) -> None:
