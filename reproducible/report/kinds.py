@@ -16,25 +16,52 @@ from reproducible.studies import Arm
 from reproducible.types import RunRecord
 
 
-def kind_table(arms: Sequence[Arm], records: Sequence[RunRecord], data: str) -> pd.DataFrame:
-    """Recall@1 on unseen classes at the selected checkpoint for each kind of object, with t intervals over class draws.
+def by_kind(records: Sequence[RunRecord], arm: str, data: str) -> dict[str, dict[int, float]]:
+    """Recall@1 on unseen classes at the selected checkpoint for each kind of object, by class draw, in per cent.
 
     Args:
-        arms: in the order of the rows.
-        records: of their study; they keep which queries found their class first.
+        records: of one study; they keep which queries found their class first.
+        arm: its name.
         data: data set, whose classes have kinds.
     """
     kinds = {row.id: row.kind for row in read_classes(load_manifest(data))}
+    found: dict[str, dict[int, float]] = {kind: {} for kind in dict.fromkeys(kinds.values())}
+    for record in _own(records, arm):
+        hits = queries_first(record, record["selected"])
+        of_query = np.array([kinds[label] for label in expand(record["queries"])])
+        for kind, values in found.items():
+            if (asked := of_query == kind).any():
+                values[record["draw"]] = float(hits[asked].mean())
+    return found
+
+
+def kind_table(arms: Sequence[Arm], records: Sequence[RunRecord], data: str) -> pd.DataFrame:
+    """Recall@1 by kind of object, with t intervals over class draws: a row an arm.
+
+    Args:
+        arms: in the order of the rows.
+        records, data: as of :func:`by_kind`.
+    """
     rows = []
     for arm in arms:
-        found: dict[str, list[float]] = {kind: [] for kind in dict.fromkeys(kinds.values())}
-        for record in _own(records, arm.name):
-            hits = queries_first(record, record["selected"])
-            of_query = np.array([kinds[label] for label in expand(record["queries"])])
-            for kind, values in found.items():
-                if (asked := of_query == kind).any():
-                    values.append(float(hits[asked].mean()))
-        rows.append({"R@1 %": arm.title, **{kind: spread(values) for kind, values in found.items()}})
+        found = by_kind(records, arm.name, data)
+        rows.append({"R@1 %": arm.title, **{kind: spread([*values.values()]) for kind, values in found.items()}})
+    return pd.DataFrame(rows)
+
+
+def kind_gaps(treatment: Arm, controls: Sequence[Arm], records: Sequence[RunRecord], data: str) -> pd.DataFrame:
+    """Differences of Recall@1 by kind of object, paired by class draw, in points: a row a control.
+
+    Args:
+        treatment, controls: what is compared.
+        records, data: as of :func:`by_kind`.
+    """
+    rows = []
+    own = by_kind(records, treatment.name, data)
+    for control in controls:
+        other = by_kind(records, control.name, data)
+        gaps = {kind: [v - other[kind][d] for d, v in own[kind].items() if d in other[kind]] for kind in own}
+        rows.append({f"{treatment.title} less": control.title, **{kind: spread(gap) for kind, gap in gaps.items()}})
     return pd.DataFrame(rows)
 
 

@@ -31,6 +31,17 @@ def test_recall_by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     assert table.columns.tolist() == ["R@1 %", "fruit", "carton"]
     assert table.iloc[0].tolist() == ["New", "85.0 [21.5, 148.5]", "35.0 [-28.5, 98.5]"]
     assert kinds.kind_table([ARM], [], "groceries").iloc[0].tolist() == ["New", "not run", "not run"]
+    gaps = kinds.kind_gaps(ARM, [ARM], runs(), "groceries")
+    assert gaps.columns.tolist() == ["New less", "fruit", "carton"]
+    assert gaps.iloc[0].tolist() == ["New", "0.0 [0.0, 0.0]", "0.0 [0.0, 0.0]"]
+
+
+def test_gaps_of_kinds_are_paired(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draws that one of the two lacks do not count."""
+    values = {"new": {"fruit": {0: 80.0, 1: 90.0, 2: 50.0}}, "old": {"fruit": {0: 79.0, 1: 87.0}}}
+    monkeypatch.setattr(kinds, "by_kind", lambda records, arm, data: values[arm])
+    table = kinds.kind_gaps(Arm("new", "New"), [Arm("old", "Old")], [], "groceries")
+    assert table["fruit"].tolist() == ["2.0 [-10.7, 14.7]"]
 
 
 def test_further_protocol() -> None:
