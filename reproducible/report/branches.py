@@ -15,7 +15,7 @@ from reproducible.contrasts import by_run
 from reproducible.report.figures import WIDTH, styled
 from reproducible.report.tables import NOT_RUN, difference, mean_interval, spread, values_of
 from reproducible.studies import Arm, Study
-from reproducible.types import RunRecord
+from reproducible.types import Batch, RunRecord
 
 
 def measure_table(
@@ -138,9 +138,9 @@ def cost(study: Study, arm: Arm) -> tuple[int, int]:
 
     config = study.config(arm, 0)
     model = build_model(config).eval()
-    inputs = [torch.zeros(1, 3, side, side) for side in config.data.sizes]
-    if config.data.boxes:
-        inputs.append(torch.tensor([[0.0, 0.0, 1.0, 1.0]]))
+    images, *view = (torch.zeros(1, 3, side, side) for side in config.data.sizes)
+    boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0]]) if config.data.boxes else None
+    inputs = Batch(images, torch.zeros(1), boxes=boxes, view=view[0] if view else None).inputs
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(*inputs)
     return sum(p.numel() for p in model.parameters() if p.requires_grad), counter.get_total_flops()

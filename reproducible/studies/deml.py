@@ -128,15 +128,8 @@ def build(params: Params) -> RunConfig:
 
 
 OF_DEML = {
-    **{
-        "scales": 1,
-        "branches": 1,
-        "gate": "pooled",
-        "gain": 1.0,
-        "at": "pool3",
-        "shared_trunk": False,
-        "shared_learner": True,
-    },
+    **{"scales": 1, "branches": 1, "gate": "pooled", "gain": 1.0, "at": "pool3"},
+    **{"shared_trunk": False, "shared_learner": True},
     **{"zoom": "attention", "layers": ("4e", "5b"), "form": "columns", "locality": 0.0, "source": "first"},
     **{"mined": False, "adversary": 1.0, "ramp": True, "normalised": True, "shifted": True},
     **{"apart": 0.0, "margin": 2.0, "squares": False, "repulsion": 0.0},

@@ -10,18 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from reproducible.backbones.base import as_tested
 from reproducible.config import RunConfig
 from reproducible.data.augmentation import evaluation_boxes
 from reproducible.data.store import Store
-from reproducible.data.transforms import crop_resize, squares_in_windows
 from reproducible.encoding import encode_hits, encode_matches, run_lengths
 from reproducible.evaluation import RetrievalResult, nearest, needed_k, retrieval_metrics
 from reproducible.evaluation.probes import part_probes
 from reproducible.progress import progress
 from reproducible.records import summarise
 from reproducible.resources import UserError, nearest_name
-from reproducible.training.sets import boxes_of
-from reproducible.types import Batch
+from reproducible.training.sets import boxes_of, cut_out
 
 RECALLS = (1, 2, 4, 8)
 EMBEDDING = "embedding"
@@ -37,14 +36,12 @@ class Evaluation:
     Attributes:
         result: the metrics, and which neighbours are relevant.
         neighbours: (Q, k) ids that the metrics are computed from.
-        rows: embeddings of the queries and, behind them, of the gallery where that is another set.
         within: (Q,) whether the first neighbour among images of the query's coarse class is of its class, where asked.
         probes: accuracy of the probes of each part, where asked.
     """
 
     result: RetrievalResult
     neighbours: np.ndarray
-    rows: Tensor
     within: np.ndarray | None = None
     probes: dict[str, float] = field(default_factory=dict)
 
@@ -67,30 +64,25 @@ def embed_all(
     Raises:
         UserError: if the model has no such feature, with the nearest one.
     """
-    was_training = model.training
-    model.eval()
     device = next(model.parameters()).device
     seen = None if store is None or store.aspects is None else torch.from_numpy(store.aspects[indices])
     boxes = evaluation_boxes(config.data, len(indices), images.shape[1], seen)
-    outside = config.data.augmentation != "window"
     known = boxes_of(store) if config.data.boxes and store is not None else None
     found: dict[str, list[Tensor]] = {name: [] for name in features}
-    for start in progress(range(0, len(indices), _BATCH), desc="embedding"):
-        rows = torch.from_numpy(np.asarray(indices[start : start + _BATCH], dtype=np.int64))
-        batch = images[rows.to(images.device)].to(device)
-        window = boxes[start : start + _BATCH]
-        images_seen, *view = (crop_resize(batch, window, size, black_outside=outside) for size in config.data.sizes)
-        squares = squares_in_windows(known[rows], window).to(device) if known is not None else None
-        inputs = Batch(images_seen, rows, boxes=squares, view=view[0] if view else None).inputs
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            output = model(*inputs)
-        there = {EMBEDDING: output.embedding, **output.attention, **output.features}
-        for name, kept in found.items():
-            if name not in there:
-                raise UserError(f"The model puts out no feature {name!r}.{nearest_name(name, there)}")
-            value = there[name] if there[name].ndim > 1 else there[name].expand(len(rows), -1)  # one for all images
-            kept.append(value.float())
-    model.train(was_training)
+    with as_tested(model):
+        for start in progress(range(0, len(indices), _BATCH), desc="embedding"):
+            rows = torch.from_numpy(np.asarray(indices[start : start + _BATCH], dtype=np.int64))
+            batch = images[rows.to(images.device)].to(device)
+            window = boxes[start : start + _BATCH]
+            inputs = cut_out(config.data, batch, window, rows, None if known is None else known[rows]).inputs
+            with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+                output = model(*inputs)
+            there = {EMBEDDING: output.embedding, **output.attention, **output.features}
+            for name, kept in found.items():
+                if name not in there:
+                    raise UserError(f"The model puts out no feature {name!r}.{nearest_name(name, there)}")
+                value = there[name] if there[name].ndim > 1 else there[name].expand(len(rows), -1)  # one for all images
+                kept.append(value.float())
     return {name: torch.cat(kept) for name, kept in found.items()}
 
 
@@ -132,7 +124,7 @@ class Embedder:
     ) -> None:
         self.model, self.images, self.store, self.config = model, images, store, config
         self.features = tuple(dict.fromkeys(features))
-        self._rows: dict[str, list[Tensor]] = {name: [] for name in self.features}
+        self._rows: dict[str, Tensor] = {}
         self._places = np.full(len(store.labels), -1)  # of each image among the rows
 
     def rows(self, indices: np.ndarray, feature: str = EMBEDDING) -> Tensor:
@@ -141,16 +133,13 @@ class Embedder:
         Raises:
             KeyError: if the feature is not among those that are kept.
         """
-        kept = self._rows[feature]
         missing = np.unique(indices[self._places[indices] < 0])
         if len(missing):
             found = embed_all(self.model, self.images, missing, self.config, self.features, self.store)
-            for name, rows in found.items():
-                self._rows[name].append(rows)
+            self._rows = {name: torch.cat([self._rows.get(name, rows[:0]), rows]) for name, rows in found.items()}
             self._places[missing] = np.arange(len(missing)) + (self._places >= 0).sum()
-        if len(kept) > 1:
-            kept[:] = [torch.cat(kept)]
-        return kept[0][torch.from_numpy(self._places[indices]).to(kept[0].device)]
+        kept = self._rows[feature]
+        return kept[torch.from_numpy(self._places[indices]).to(kept.device)]
 
 
 def evaluate(embedder: Embedder, sets: Queried, feature: str = EMBEDDING, parts: bool = False) -> Evaluation:
@@ -180,7 +169,7 @@ def evaluate(embedder: Embedder, sets: Queried, feature: str = EMBEDDING, parts:
     ids, _ = nearest(asked, there, k, own=np.arange(len(queries)) if same else None)
     recalls = tuple(r for r in RECALLS if r <= ids.shape[1])
     result = retrieval_metrics(ids, query_labels, gallery_labels, ks=recalls, own_in_gallery=same)
-    found = Evaluation(result, ids, rows)
+    found = Evaluation(result, ids)
     if not parts:
         return found
     coarse = store.coarse[queries], store.coarse[gallery]

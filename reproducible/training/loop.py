@@ -19,7 +19,7 @@ from reproducible.config import KEPT, RunConfig
 from reproducible.data.augmentation import training_boxes
 from reproducible.data.sampler import PKSampler
 from reproducible.data.store import Store
-from reproducible.data.transforms import crop_resize, random_flips, squares_in_windows
+from reproducible.data.transforms import random_flips
 from reproducible.encoding import encode_matches, encode_neighbours
 from reproducible.losses.objective import build_objective
 from reproducible.models import build_model
@@ -30,7 +30,7 @@ from reproducible.training.devices import arithmetic
 from reproducible.training.evaluate import EMBEDDING, Embedder, Evaluation, describe, evaluate, evaluate_further
 from reproducible.training.optim import build_optimiser, build_schedule
 from reproducible.training.seeding import generator, initialise, stream_seed
-from reproducible.training.sets import boxes_of, build_sets, images_of
+from reproducible.training.sets import boxes_of, build_sets, cut_out, images_of
 from reproducible.types import Batch
 
 _STORED = (*KEPT, "clusters")  # of a point, for the selected checkpoint alone
@@ -81,11 +81,9 @@ class Training:
         boxes = training_boxes(data, len(indices), self.images.shape[1], aspects, chance)
         flip = random_flips(len(indices), chance) if data.flip else None
         stored = self.images[indices.to(self.images.device)]
-        outside = data.augmentation != "window"
-        images, *view = (crop_resize(stored, boxes, size, flip, black_outside=outside) for size in data.sizes)
         labels = torch.from_numpy(self.store.labels)[indices].to(self.device)
-        squares = squares_in_windows(boxes_of(self.store)[indices], boxes, flip).to(self.device) if data.boxes else None
-        return Batch(images, labels, boxes=squares, view=view[0] if view else None)
+        known = boxes_of(self.store)[indices] if data.boxes else None
+        return cut_out(data, stored, boxes, labels, known, flip)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Named losses of a batch; the trunk in the precision of the configuration, everything behind it in fp32.

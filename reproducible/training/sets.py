@@ -11,8 +11,9 @@ from torch import Tensor
 from reproducible.config import DataConfig, RunConfig
 from reproducible.data.splits import protocol, split
 from reproducible.data.store import Store
-from reproducible.data.transforms import crop_resize, object_squares
+from reproducible.data.transforms import crop_resize, object_squares, squares_in_windows
 from reproducible.resources import UserError
+from reproducible.types import Batch
 
 _BATCH = 256
 
@@ -76,6 +77,31 @@ def images_of(store: Store, data: DataConfig, device: torch.device) -> Tensor:
         cut = [crop_resize(part, square, side).round().byte().permute(0, 2, 3, 1) for part, square in parts]
         images = torch.cat(cut).contiguous()
     return images if device.type == "cpu" else images.to(device)
+
+
+def cut_out(
+    data: DataConfig,
+    stored: Tensor,
+    windows: Tensor,
+    labels: Tensor,
+    boxes: Tensor | None = None,
+    flip: Tensor | None = None,
+) -> Batch:
+    """Windows of stored images as a model gets them: at the input's size and, where asked for, the view's, with the
+    squares about their objects.
+
+    Args:
+        data: sizes and recipe.
+        stored: uint8, :math:`(N, S, S, 3)`, on the device.
+        windows: x0, y0, x1, y1 in pixels, :math:`(N, 4)`.
+        labels: of the images, :math:`(N,)`.
+        boxes: of the objects, likewise; None: no squares.
+        flip: which windows are mirrored.
+    """
+    outside = data.augmentation != "window"
+    images, *view = (crop_resize(stored, windows, size, flip, black_outside=outside) for size in data.sizes)
+    squares = None if boxes is None else squares_in_windows(boxes, windows, flip).to(stored.device)
+    return Batch(images, labels, boxes=squares, view=view[0] if view else None)
 
 
 def boxes_of(store: Store, instead: str = "data.boxes to false") -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from tiny_runs import make_store, register, spied, tiny_config, training
 
 from reproducible.config import AUGMENTATIONS
-from reproducible.training import evaluate as evaluation
+from reproducible.training import sets
 from reproducible.training.evaluate import embed
 
 DATA = tiny_config().data
@@ -38,7 +38,7 @@ def test_wide_photographs_get_margins_in_training_and_evaluation(
     images = run.batch(1).images
     dark = (images.amax(dim=(1, 3)) == 0).float()  # (N, rows)
     assert dark[:, :4].all() and dark[:, -4:].all() and not dark[:, 12:20].any()
-    seen = spied(monkeypatch, evaluation, "crop_resize", lambda images, boxes, *_, **__: boxes)
+    seen = spied(monkeypatch, sets, "crop_resize", lambda images, boxes, *_, **__: boxes)
     embed(run.model, run.images, np.arange(3), run.config, store=store)
     sides = seen[0][:, 2:] - seen[0][:, :2]
     torch.testing.assert_close(sides[:, 1], 2 * sides[:, 0])

@@ -17,7 +17,7 @@ from reproducible import registry
 from reproducible.config import Component, DataConfig
 from reproducible.data.store import Store
 from reproducible.models.unified import Learner
-from reproducible.training import loop
+from reproducible.training import sets
 from reproducible.training.loop import Training
 from reproducible.training.seeding import generator, initialise, stream_seed
 from reproducible.types import Batch
@@ -203,7 +203,7 @@ def test_batch_holds_p_classes_with_k_photographs_of_the_seen_classes(numbered: 
 
 
 def test_windows_and_mirroring_come_from_the_stream(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = spied(monkeypatch, loop, "crop_resize", lambda images, boxes, size, flip, **_: (boxes, size, flip))
+    calls = spied(monkeypatch, sets, "crop_resize", lambda images, boxes, size, flip, **_: (boxes, size, flip))
     make("a").batch(9)
     make("b", objective=(Component("unit_rows"),)).batch(9)
     (boxes, size, flip), (again, _, flip_again) = calls
