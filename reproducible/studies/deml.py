@@ -141,17 +141,23 @@ UNIFIED = {"scales": 0, "ntri": 0.0}
 ALONE = {"adversary": 0.0}
 HEADS = {"gate": "none", "shared_learner": False, **ALONE}
 RANDOM = {"gate": "fixed", "shared_learner": False, **ALONE}
-HINGE = {"apart": 0.2, **ALONE}
 DIVERGENCE = {"apart": 2 / 8, "margin": 1.0, "squares": True, **ALONE}  # ABE's, beside the mean of eight metric losses
 RELEASED_ATTENTION = {"layers": ("5b",), "locality": 0.15}
 RELEASED_GATE = {"gate": "unpooled", "at": "4b"}
 CURVES = {"curves": True}
 EVEN = {"gain": 0.1}  # gates of GoogLeNet start within a few hundredths of 1/2
+UNDECAYED = {"lact": 0.0, "ntri": 0.0}
 
 
 def grid(scales: int, branches: int = 1, **more: object) -> dict[str, object]:
     """Parameters of DeML(I, J)."""
     return {"scales": scales, "branches": branches, **more}
+
+
+def hinge(branches: int, **more: object) -> dict[str, object]:
+    """Parameters of the released substitute, a sum over pairs, at the total weight of the released network: 0.2 for
+    each of the three pairs of J = 3."""
+    return {"apart": 0.2 * (3 / (branches * (branches - 1) // 2)), **ALONE, **more}
 
 
 def zooms(scales: int) -> Declared:
@@ -170,13 +176,20 @@ def diversity(branches: int, **more: object) -> Declared:
     return {
         named: (title, grid(1, branches, **more)),
         f"{named}-no-adversary": (f"{title} without L_adv", grid(1, branches, **ALONE, **more)),
-        f"{named}-hinge": (f"{title}, released substitute", grid(1, branches, **HINGE)),
+        f"{named}-hinge": (f"{title}, released substitute", grid(1, branches, **hinge(branches))),
     }
 
 
 BY_SCALE: Declared = {"deml-2-1": ("DeML(2,1)", grid(2)), **zooms(2)}
 BY_BRANCH: Declared = {**diversity(4, **CURVES), "heads-4": ("4 heads without gates", grid(1, 4, **HEADS))}
 ONE: Declared = {"deml-1-1": ("DeML(1,1)", grid(1, **CURVES))}
+WITHOUT_LACT: Declared = {
+    "deml-1-1-no-lact": ("DeML(1,1) without L_act", grid(1, **UNDECAYED)),
+    "deml-1-4-no-lact": ("DeML(1,4) without L_act", grid(1, 4, **UNDECAYED)),
+    "deml-2-1-no-lact": ("DeML(2,1) without L_act", grid(2, **UNDECAYED)),
+}
+"""L_act is a mean over learners (Eq. 6), which are smaller the more there are: beside the metric loss, a mean as well,
+it weighs about I J times less than in U512, so that a step of the grid changes it too."""
 LARGER: Declared = {
     **diversity(8, **CURVES),
     "deml-3-1": ("DeML(3,1)", grid(3)),
@@ -216,7 +229,8 @@ BRANCHES: Declared = {
         "DeML(1,8) without L_adv, separate FC",
         grid(1, 8, shared_learner=False, **ALONE),
     ),
-    "deml-1-8-gate-repulsion": ("DeML(1,8), gates repel", grid(1, 8, repulsion=1.0, **ALONE)),
+    # At weight 10 the gates of a fresh DeML(1,8) on glyphs get a gradient as large as the adversary's.
+    "deml-1-8-gate-repulsion": ("DeML(1,8), gates repel", grid(1, 8, repulsion=10.0, **ALONE)),
     "deml-1-8-mined": ("DeML(1,8), mined negatives", grid(1, 8, mined=True)),
     "deml-1-4-separate-fc": ("DeML(1,4), separate FC", grid(1, 4, shared_learner=False)),
     "deml-1-4-constant-reversal": ("DeML(1,4), reversal whole from the start", grid(1, 4, ramp=False)),
@@ -242,14 +256,13 @@ LEDGER: Declared = {
     "deml-2-1-gamma-25": ("DeML(2,1), gamma 25", grid(2, gamma=25.0)),
     "deml-2-1-gamma-35": ("DeML(2,1), gamma 35", grid(2, gamma=35.0)),
     "deml-2-1-pairs": ("DeML(2,1), 12 classes of 2", grid(2, batch=(12, 2))),
-    "deml-2-1-no-lact": ("DeML(2,1) without L_act", grid(2, lact=0.0, ntri=0.0)),
     "deml-2-1-lact-printed": ("DeML(2,1), L_act as printed", grid(2, **baseline.PRINTED)),
     "deml-2-1-lact-released": ("DeML(2,1), released L_act", grid(2, lact=0.014, released=True, ntri=0.5 / 256 / 2)),
     "deml-3-3-released": (
         "DeML(3,3) as released",
         {
             **grid(3, 3, **CURVES, gamma=35.0, view=0, lact=0.014, released=True, ntri=0.5 / 56 / 9),
-            **HINGE,
+            **hinge(3),
             **RELEASED_GATE,
             **RELEASED_ATTENTION,
         },
@@ -307,7 +320,7 @@ STUDY = Study(
     arms=(
         *arms({**BY_SCALE, **BY_BRANCH, **ONE, **PLAIN}, MINUTES, _SMOKE),
         decayed(6.5, 5, smoke=True),
-        *arms(SETTINGS, MINUTES, _SMOKE),
+        *arms({**WITHOUT_LACT, **SETTINGS}, MINUTES, _SMOKE),
         *arms({**LARGER, **PRINTED, **CELLS, **CONTROLS}, MINUTES, _SMOKE, tier="B"),
         *arms({**WIDER, **BRANCHES, **LEDGER}, MINUTES, _SMOKE, tier="B"),
     ),

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from reproducible.config import Component, DataConfig, OptimiserConfig, RunConfig
-from reproducible.studies import deml, glyph_baseline
-from reproducible.studies.base import Params, Study
+from reproducible.studies import baseline, deml, glyph_baseline
+from reproducible.studies.base import Arm, Params, Study
 
 STEPS = 300
 
@@ -45,14 +45,20 @@ def build(params: Params) -> RunConfig:
     )
 
 
+ONE_LEARNER = {**deml.UNIFIED, **baseline.ROWS, "dim": 64}
+"""As large as one learner of DeML(1,8)."""
 BOUND: deml.Declared = {"object-zoom-2": ("2 networks, true squares", deml.grid(2, zoom="object"))}
 """What a perfect box rule would give; photographs have no boxes."""
+WITHOUT_LACT: deml.Declared = {
+    **{name: deml.WITHOUT_LACT[name] for name in ("deml-1-1-no-lact", "deml-2-1-no-lact")},
+    "deml-1-8-no-lact": ("DeML(1,8) without L_act", deml.grid(1, 8, **deml.UNDECAYED)),
+}
 ONLY_HERE: deml.Declared = {
     "deml-1-16": ("DeML(1,16)", deml.grid(1, 16)),
     "deml-1-8-random-gates": ("DeML(1,8), random gates", deml.grid(1, 8, gate="fixed")),
     "deml-1-8-cosine-penalty": (
         "DeML(1,8), cosine penalty",
-        deml.grid(1, 8, apart=0.2, margin=4.0, squares=True, **deml.ALONE),
+        deml.grid(1, 8, **deml.hinge(8, margin=4.0, squares=True)),
     ),
     "deml-1-8-abe-divergence": (
         "DeML(1,8), ABE's divergence",
@@ -84,9 +90,18 @@ STUDY = Study(
     build=build,
     defaults={**glyph_baseline.STUDY.defaults, **deml.OF_DEML, "view": 64},
     arms=(
-        *deml.arms({n: d for n, d in _FIRST.items() if n not in _FIVE}, MINUTES, _SMOKE, draws=10),
+        *deml.arms({**{n: d for n, d in _FIRST.items() if n not in _FIVE}, **WITHOUT_LACT}, MINUTES, _SMOKE, draws=10),
         *deml.arms({n: _FIRST[n] for n in _FIVE}, MINUTES, _SMOKE),
         deml.decayed(1.3, 10),
+        Arm(
+            "u64-lact-tuned",
+            "U64 + L_act, tuned",
+            ONE_LEARNER,
+            (*baseline.BASE, "lact-64"),
+            draws=10,
+            minutes=1.1,
+            smoke=False,
+        ),
         *deml.arms(_READ, MINUTES, _SMOKE, tier="B", draws=10),
         *deml.arms({n: d for n, d in _LATER.items() if n not in _READ}, MINUTES, _SMOKE, tier="B"),
     ),

@@ -14,8 +14,9 @@
   (``side_2`` ...).
 - ``attributes``, of both checkpoints, where parts are known: mean average precision of their probes on the embedding,
   ``attribute_probe_map`` (claim D02), and, where there are branches, the accuracies of the probes on the output of each
-  learner, by scale and branch, ``learner_probe_base`` ..., and how differently the branches' pooled features serve the
-  probes: the standard deviation over branches, averaged over parts and scales, ``gate_attribute_selectivity`` (D25).
+  learner, by scale and branch, ``learner_probe_base`` ..., and what the branches' pooled features lean to: the probes'
+  accuracies less the branch's own mean over parts, their standard deviation over branches, averaged over parts and
+  scales, ``gate_attribute_selectivity`` (D25). A branch that is better at every part alike adds nothing to it.
 
 Arithmetic: :mod:`reproducible.evaluation.clustering`, :mod:`reproducible.evaluation.features` and
 :mod:`reproducible.evaluation.probes`.
@@ -173,8 +174,9 @@ def _attributes(embedder: Embedder, sets: Sets) -> dict[str, Any]:
             [[part_probes(branch, parts) for branch in scale] for scale in _by_branch(model, rows.cpu().numpy())]
             for rows in (embedder.rows(test, "conv"), embedder.rows(test, "emb"))
         )
-        read = [[[*branch.values()] for branch in scale] for scale in pooled]  # (I, J, parts)
-        found["gate_attribute_selectivity"] = round(100 * float(np.std(read, axis=1).mean()), 4)
+        read = np.array([[[*branch.values()] for branch in scale] for scale in pooled])  # (I, J, parts)
+        leanings = read - read.mean(axis=2, keepdims=True)
+        found["gate_attribute_selectivity"] = round(100 * float(leanings.std(axis=1).mean()), 4)
         for part in learned[0][0]:
             found[f"learner_{part}"] = [[round(100 * branch[part], 2) for branch in scale] for scale in learned]
     return found

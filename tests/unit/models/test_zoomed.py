@@ -54,6 +54,12 @@ def test_the_network_sees_the_object_cut_out_of_the_view_and_nothing_else() -> N
     assert torch.equal(other.embedding, found.embedding)
 
 
+def test_it_starts_from_the_values_that_u_d_starts_from() -> None:
+    plain = Unified(TinyTrunk(), 8)
+    initialise(plain, 3)
+    assert torch.equal(zoomed().inner.learner.weight, plain.learner.weight)
+
+
 def test_without_a_view_attention_looks_at_the_input() -> None:
     images = pictures(SIDE)
     assert torch.equal(zoomed()(images).embedding, zoomed()(images, images).embedding)

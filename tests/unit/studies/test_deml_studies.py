@@ -80,6 +80,9 @@ def test_arms_of_diversity_differ_in_the_objective_alone(of: Study, branches: in
         kinds = {term.name for term in found.objective}
         assert kinds - {"push_apart"} == {"binomial_deviance", "activation_decay", "unit_rows"}
         assert ("push_apart" in kinds) == (name == "hinge")
+    pairs = branches * (branches - 1) / 2
+    (apart,) = (term for term in config(of, f"deml-1-{branches}-hinge").objective if term.name == "push_apart")
+    assert apart.options["weight"] * pairs == pytest.approx(0.2 * 3)  # as the released network of three branches
     (rival,) = (term for term in base.objective if term.name == "adversary")
     assert rival.options["dim"] == base.model.options["dim"] // branches
     assert rival.options["rise"] == 2 * base.steps // 3

@@ -21,6 +21,8 @@ from reproducible.evaluation.probes import PARTS, attribute_map, part_probes
 from reproducible.records import verify
 from reproducible.resources import UserError
 from reproducible.training.evaluate import embed
+from reproducible.training.loop import Training
+from reproducible.types import Output
 
 VEM = Component("vem", {"dim": 6, "std": 1.0})
 LOSSES = (Component("margin"), Component("penalty", {"name": "L_var"}))
@@ -134,14 +136,34 @@ def test_gate_of_a_model_without(tmp_path: Path, store: Store) -> None:
 DEML = Component("deml", {"scales": 2, "branches": 3, "dim": 24, "at": "low", "hidden": 3, "layers": ["high"]})
 
 
+def queries_through(run: Training) -> Output:
+    """What the model puts out for the test queries, cut out here by hand."""
+    stored, edge = run.images[run.sets.evaluation["test"][0]], SIDE / 16  # the central window of 0.875
+    boxes = torch.tensor([[edge, edge, SIDE - edge, SIDE - edge]]).expand(len(stored), 4)
+    return run.model.eval()(crop_resize(stored, boxes, run.config.data.input_size))
+
+
+def check_windows(found: dict[str, float], output: Output) -> None:
+    window = output.attention["window_2"]
+    sides = ((window[:, 2] - window[:, 0]) * (window[:, 3] - window[:, 1])).sqrt()
+    assert found["side_2"] == pytest.approx(100 * sides.mean().item(), abs=1e-2)
+    assert found["whole_2"] == pytest.approx(100 * output.attention["whole_2"].mean().item(), abs=1e-2)
+
+
+def test_windows_of_one_network_that_sees_the_object_alone(tmp_path: Path, store: Store) -> None:
+    evaluation = EvaluationConfig(every=4, measures=("windows",))
+    model = Component("zoomed", {"dim": 6, "layers": ["high"]})
+    run = training(tmp_path, store, model=model, objective=LOSSES[:1], evaluation=evaluation, steps=4)
+    found = run.run()["last"]["test"]
+    with torch.no_grad():
+        check_windows(found, queries_through(run))
+
+
 def test_branches_and_windows_are_those_of_test_images(tmp_path: Path, store: Store) -> None:
     evaluation = EvaluationConfig(every=4, measures=("branches", "windows"))
     run = training(tmp_path, store, model=DEML, objective=LOSSES[:1], evaluation=evaluation, steps=4)
     result = run.run()
-    found, (queries, _) = result["last"]["test"], run.sets.evaluation["test"]
-    stored, edge = run.images[queries], SIDE / 16  # the central window of 0.875
-    boxes = torch.tensor([[edge, edge, SIDE - edge, SIDE - edge]]).expand(len(queries), 4)
-    output = run.model.eval()(crop_resize(stored, boxes, run.config.data.input_size))
+    found, output = result["last"]["test"], queries_through(run)
     cosines = {"learner": [], "gate": []}
     for scale in range(2):
         for j, other in ((0, 1), (0, 2), (1, 2)):
@@ -152,10 +174,7 @@ def test_branches_and_windows_are_those_of_test_images(tmp_path: Path, store: St
     for name, values in cosines.items():
         assert found[f"{name}_cosine"] == pytest.approx(100 * np.mean(values), abs=1e-2)
         assert found[f"{name}_overlap"][1][0][2] == pytest.approx(100 * values[4], abs=0.1)
-    window = output.attention["window_2"]
-    sides = ((window[:, 2] - window[:, 0]) * (window[:, 3] - window[:, 1])).sqrt()
-    assert found["side_2"] == pytest.approx(100 * sides.mean().item(), abs=1e-2)
-    assert found["whole_2"] == pytest.approx(100 * output.attention["whole_2"].mean().item(), abs=1e-2)
+    check_windows(found, output)
     assert "learner_cosine" in result["selected"]["test"]
     assert "learner_cosine" not in result["curve"][0].get("seen", {})
 
@@ -173,7 +192,8 @@ def test_attributes_of_branches(tmp_path: Path, store: Store) -> None:
     assert found["attribute_probe_map"] == pytest.approx(100 * attribute_map(whole, named), abs=1e-2)
     pooled = embed(run.model, run.images, rows, run.config, "conv").numpy()  # six branches of 12 channels
     read = [[part_probes(pooled[:, 12 * k : 12 * k + 12], named)[f"probe_{p}"] for p in PARTS] for k in range(6)]
-    spread = np.mean([np.std([read[3 * scale + j][p] for j in range(3)]) for scale in range(2) for p in range(3)])
+    leans = [[value - np.mean(branch) for value in branch] for branch in read]
+    spread = np.mean([np.std([leans[3 * scale + j][p] for j in range(3)]) for scale in range(2) for p in range(3)])
     assert found["gate_attribute_selectivity"] == pytest.approx(100 * spread, abs=1e-2)
     learned = embed(run.model, run.images, rows, run.config, "emb").numpy()
     size = learned.shape[1] // 6
