@@ -1,15 +1,12 @@
-r"""What object attention is compared with: maps of the same features, or of none, without parameters or labels.
+"""What object attention is compared with: maps of the same features, or of none, without parameters or labels.
 
-No class-activation library is among the dependencies, so Grad-CAM (Selvaraju et al. 2017) is here in closed form, for
-the one target that an unlabelled image of an unseen class has: the length of its own pooled embedding. The gradient of
-that is the same at every position, so the map is :math:`\max(0, \langle u_a, v / \lVert v \rVert \rangle)` with the
-mean :math:`v` of the columns :math:`u_a`. Explained on page: object-attention.
+Explained on page: object-attention.
 """
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 SPREAD = 0.25  # standard deviation of the centre prior, in sides of the image
 
@@ -24,13 +21,24 @@ def feature_norm(maps: Tensor) -> Tensor:
 
 
 def embedding_activation(maps: Tensor) -> Tensor:
-    """Grad-CAM of the length of the pooled embedding, :math:`(B, H, W)`; sums to one, equal mass where all is zero.
+    r"""Grad-CAM of the length of the pooled embedding, :math:`(B, H, W)`; sums to one, equal mass where all is zero.
+
+    An unlabelled image of an unseen class has no class score; the length of its own pooled embedding is the target that
+    it has. Captum computes the map (Selvaraju et al. 2017, Eq. 1 and 2), which is
+    :math:`\max(0, \langle u_a, v \rangle)` with the mean :math:`v` of the columns :math:`u_a`, up to a factor.
 
     Args:
         maps: feature maps of the stage that is pooled, :math:`(B, C, H, W)`.
     """
-    pooled = maps.mean(dim=(2, 3))
-    return _shares(torch.einsum("bchw,bc->bhw", maps, pooled).clamp(min=0))
+    from captum.attr import LayerGradCam
+
+    stage = nn.Identity()
+
+    def length(given: Tensor) -> Tensor:
+        return stage(given).mean(dim=(2, 3)).norm(dim=1)
+
+    seen = maps.detach().requires_grad_()
+    return _shares(LayerGradCam(length, stage).attribute(seen, relu_attributions=True)[:, 0].detach())
 
 
 def centre_prior(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
