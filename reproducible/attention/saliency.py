@@ -5,6 +5,8 @@ Explained on page: object-attention.
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 
@@ -30,7 +32,9 @@ def embedding_activation(maps: Tensor) -> Tensor:
     Args:
         maps: feature maps of the stage that is pooled, :math:`(B, C, H, W)`.
     """
-    from captum.attr import LayerGradCam
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="IProgress not found")  # of bars in notebooks, which are not used
+        from captum.attr import LayerGradCam
 
     stage = nn.Identity()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 from typing import NamedTuple
 
 import numpy as np
@@ -22,9 +23,25 @@ NOT_RUN = "not run"
 NOTHING = "nothing to compare with"
 
 
-def page(table: pd.DataFrame) -> HTML:
-    """A table as pages show it: no index, nothing where nothing is known, numbers with one decimal."""
-    return HTML(table.to_html(index=False, border=0, na_rep="", float_format="{:.1f}".format, justify="left"))
+def page(table: pd.DataFrame, fold: str | None = None) -> HTML:
+    """A table as pages show it: no index, nothing where nothing is known, numbers with one decimal.
+
+    Args:
+        table: what to show.
+        fold: column of names; rows that say nothing but *not run* are named in one line below the table instead.
+    """
+    below = ""
+    if fold is not None:
+        said = table.drop(columns=[fold, "compared"], errors="ignore").astype(object)
+        waiting = (said == NOT_RUN).any(axis=1) & said.map(_says_nothing).all(axis=1)
+        names, table = ", ".join(table[fold][waiting]), table[~waiting]
+        below = f"<p>Declared, not run: {escape(names)}.</p>" if names else ""
+    made = table.to_html(index=False, border=0, na_rep="", float_format="{:.1f}".format, justify="left")
+    return HTML(made + below)
+
+
+def _says_nothing(cell: object) -> bool:
+    return bool(pd.isna(cell)) or cell in ("", NOT_RUN) or str(cell).startswith("0 of ")
 
 
 def spread(values: Sequence[float]) -> str:
