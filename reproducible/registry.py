@@ -44,7 +44,7 @@ REGISTRY: Mapping[str, Mapping[str, Entry]] = {
         "untouched": Entry("reproducible.models.untouched:Untouched"),
         "vem": Entry("reproducible.models.vem:VEM"),
         "deml": Entry("reproducible.models.deml:DeML"),
-        "zoomed": Entry("reproducible.models.zoomed:Zoomed"),
+        "zoomed": Entry("reproducible.models.zoomed:Zoomed", version=2),
     },
     "loss": {
         "binomial_deviance": Entry("reproducible.losses.binomial_deviance:BinomialDeviance"),

@@ -34,7 +34,7 @@ def page(table: pd.DataFrame, fold: str | None = None) -> HTML:
     if fold is not None:
         said = table.drop(columns=[fold, "compared"], errors="ignore").astype(object)
         waiting = (said == NOT_RUN).any(axis=1) & said.map(_says_nothing).all(axis=1)
-        names, table = ", ".join(table[fold][waiting]), table[~waiting]
+        names, table = "; ".join(table[fold][waiting]), table[~waiting]
         below = f"<p>Declared, not run: {escape(names)}.</p>" if names else ""
     made = table.to_html(index=False, border=0, na_rep="", float_format="{:.1f}".format, justify="left")
     return HTML(made + below)
