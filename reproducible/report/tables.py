@@ -28,7 +28,8 @@ def page(table: pd.DataFrame, fold: str | None = None) -> HTML:
 
     Args:
         table: what to show.
-        fold: column of names; rows that say nothing but *not run* are named in one line below the table instead.
+        fold: column of names; rows that say nothing but *not run* beside it (and beside ``compared``, which names the
+            arms) are named in one line below the table instead.
     """
     below = ""
     if fold is not None:
