@@ -185,6 +185,7 @@ def study_run(
     name: Name,
     profile: Annotated[str, typer.Option(help=f"{', '.join(PROFILES)}; empty: the study's own.")] = "",
     tiers: Annotated[str, typer.Option(help="A, or AB to run what was declared as well.")] = "A",
+    arm: Annotated[list[str] | None, typer.Option(help="Run this arm alone, whatever its tier; repeatable.")] = None,
     device: Device = "auto",
     workers: Workers = 0,
 ) -> None:
@@ -192,7 +193,8 @@ def study_run(
     profile = profile or study(name).profile
     if profile not in PROFILES:
         raise UserError(f"There is no profile {profile!r}. Known: {', '.join(PROFILES)}.")
-    for record in carry_out(study(name), profile, tiers=tiers, device=device, workers=workers or default_workers()):
+    chosen = {"tiers": tiers, "arms": arm or (), "device": device, "workers": workers or default_workers()}
+    for record in carry_out(study(name), profile, **chosen):
         point = record["selected"]["test"]
         typer.echo(
             f"{record['arm']:24} draw {record['draw']} seed {record['seed']}  R@1 {point['recall_at_1']:6.2f} at step "

@@ -99,9 +99,9 @@ def file_of(study: str, folder: Path | None = None) -> Path:
     return (folder or manifests() / "records") / f"{study}{SUFFIX}"
 
 
-def committed() -> list[str]:
+def committed(folder: Path | None = None) -> list[str]:
     """What the committed files of records are called, without their ending: studies, and tunings with ``_tuning``."""
-    return sorted(path.name.removesuffix(SUFFIX) for path in (manifests() / "records").glob(f"*{SUFFIX}"))
+    return sorted(path.name.removesuffix(SUFFIX) for path in (folder or manifests() / "records").glob(f"*{SUFFIX}"))
 
 
 def load(study: str, folder: Path | None = None) -> list[RunRecord]:

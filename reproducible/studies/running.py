@@ -48,6 +48,7 @@ def carry_out(
     profile: str,
     *,
     tiers: str = "A",
+    arms: Sequence[str] = (),
     device: str = "auto",
     workers: int = 1,
     folder: Path | None = None,
@@ -59,15 +60,20 @@ def carry_out(
         study: which study.
         profile: smoke, quick or the study's own, standard or large, which alone writes records to ``folder``.
         tiers: ``A``, or ``AB`` to run what was declared as well.
+        arms: run these alone, whatever their tier; empty: all of those tiers.
         device, workers, folder: as in :func:`tune`.
         keep: write the records to ``folder``; without, what has one there is still not run again.
 
     Yields:
         Each record as it is finished.
+
+    Raises:
+        UserError: for an arm that the study does not have, with the list of arms.
     """
     if profile == "quick" and not study.ready:
         return
-    configs = study.runs(profile, tiers)
+    named = [study.arm(name).name for name in arms]
+    configs = [c for c in study.runs(profile, "AB" if named else tiers) if not named or c.arm in named]
     name = study.name if profile == study.profile else None
     yield from _carry_out(configs, study.name, name, profile, device, workers, folder, keep)
 
@@ -88,11 +94,25 @@ def _carry_out(
     found = {key: {k: v for k, v in r["config"].items() if k != "precision"} for key, r in known.items()}
     wanted = [in_precision(c, profile, device) for c in configs if _settings(c) != found.get(_key_of(c))]
     criteria = criteria_hash(load_claims(), study)
+    if file and wanted:
+        _take_over(wanted, folder)
     for record in execute_all(wanted, profile=profile, criteria=criteria, device=device, workers=workers):
         if file and keep:
             known[records.key_of(record)] = record
             records.save(file, known.values(), folder)
         yield record
+
+
+def _take_over(configs: Sequence[RunConfig], folder: Path | None) -> None:
+    """Put what any study has committed of these runs into the run cache, where each is found instead of run again."""
+    from reproducible.data.store import open_store
+    from reproducible.training.runner import run_digest
+
+    there = {r["digest"]: r for name in records.committed(folder) for r in records.load(name, folder)}
+    for config in configs if there else ():
+        digest = run_digest(config, open_store(config.data.name))
+        if digest in there and records.finished(digest) is None:
+            records.write_text(records.run_folder(digest) / "record.json", json.dumps(there[digest]))
 
 
 def smoke_losses(study: str) -> dict[str, float]:

@@ -11,6 +11,7 @@ import pytest
 
 from reproducible import records
 from reproducible.config import RunConfig, from_dict, to_dict
+from reproducible.data import store
 from reproducible.resources import UserError
 from reproducible.studies import STUDIES, running
 from reproducible.training import runner
@@ -110,6 +111,31 @@ def test_another_precision_is_no_other_run(trials: Any, executed: list[RunConfig
     other = [{**r, "config": {**r["config"], "precision": "bf16"}} for r in done]
     records.save("baseline", other, tmp_path)
     assert list(running.carry_out(BASELINE, "standard", folder=tmp_path)) == []
+
+
+def test_what_another_study_has_recorded_lies_in_the_run_cache(
+    monkeypatch: pytest.MonkeyPatch, trials: Any, executed: list[RunConfig], tmp_path: Path
+) -> None:
+    """There a run is found by its digest alone, whatever study and arm it was made for."""
+    trials("baseline-0")
+    monkeypatch.setenv("REPRODUCIBLE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(runner, "run_digest", lambda config, _: f"{config.arm} {config.data.draw} {config.seed}")
+    monkeypatch.setattr(store, "open_store", lambda name: name)
+    theirs = {**EMPTY, "study": "vem", "arm": "margin", "digest": "u64 3 3"}
+    records.save("vem", [theirs], tmp_path)
+    assert len(list(running.carry_out(BASELINE, "standard", folder=tmp_path))) == 30
+    assert records.finished("u64 3 3") == theirs
+    assert [path.name for path in (tmp_path / "cache" / "runs").iterdir()] == ["u64 3 3"]
+
+
+def test_single_arms_whatever_their_tier(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
+    trials("baseline-0")
+    assert len(list(running.carry_out(BASELINE, "standard", arms=["u64", "u192"], folder=tmp_path))) == 10
+    assert {(config.arm, config.data.draw) for config in executed} == {
+        (a, d) for a in ("u64", "u192") for d in range(5)
+    }
+    with pytest.raises(UserError, match=r"has no arm 'u65'.*u64"):
+        next(running.carry_out(BASELINE, "standard", arms=["u65"], folder=tmp_path))
 
 
 def test_what_a_page_runs_is_not_kept(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
