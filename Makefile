@@ -78,6 +78,7 @@ test: $(TEST_CACHE)
 	@$(BIN)/codespell
 	@$(BIN)/lint-imports > _build/imports.txt || { cat _build/imports.txt; exit 1; }
 	@REPRODUCIBLE_CACHE="$(CURDIR)/$(TEST_CACHE)" REPRODUCIBLE_PROGRESS=0 $(BIN)/python -m pytest --quiet --durations 10 \
+		--numprocesses $(CORES) --dist loadfile \
 		--nbval-lax --nbval-current-env --nbval-kernel-startup-timeout 300 tests notebooks
 
 notebooks: $(TEST_CACHE)
