@@ -46,7 +46,7 @@ def dissimilarity(maps: Tensor, locality: float = 0.0) -> Tensor:
     gram = points @ points.transpose(1, 2)
     square = gram.diagonal(dim1=1, dim2=2)
     square = (square[:, :, None] + square[:, None, :] - 2 * gram).clamp(min=0)
-    equal = square.detach().sqrt() <= resolution[:, None, None]
+    equal = square.detach() <= resolution.square()[:, None, None]
     edges = square.masked_fill(equal, 1).sqrt().masked_fill(equal, 0)
     return edges * _nearness(height, width, locality, edges) if locality else edges
 
