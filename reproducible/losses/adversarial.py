@@ -4,12 +4,13 @@ r"""Diversity between the learners of a scale: DeML's adversary (section 3.2, Eq
 
     \max_{f, g, CAMs} \min_F \; \lambda_0 \sum_{j,j'} \|F[CA_j[x_n]] - F[CA_{j'}[x_n]]\|_2^2
 
-F makes the learners' outputs alike, the network makes them differ in spite of it; a layer that reverses gradients plays
-both sides in one step. The document says nothing of F, and without normalisation F = 0 is an optimum, so F is ours to
-declare: L2-normalised input, linear, batch normalisation, ReLU, linear, batch normalisation, L2-normalised output,
-which is the form the same author uses in later code. (It has an optimum of that kind left: the shift of the last
-batch normalisation can send everything to one point.) The released code has no adversary in its networks but pushes the
-normalised outputs of two learners apart directly (:func:`push_apart`). Explained on page: channel-attention.
+F makes the learners' outputs alike, the network makes them differ in spite of it; a layer that reverses gradients
+plays both sides in one step. The document says nothing of F. Without normalisation F = 0 is an optimum, and learners
+can answer by growing, so F is ours to declare: L2-normalised input, linear, batch normalisation, ReLU, linear, batch
+normalisation, L2-normalised output, which is the form the same author uses in later code. (It has an optimum of that
+kind left: the shift of the last batch normalisation can send everything to one point.) The released code has no
+adversary in its networks but pushes the normalised outputs of two learners apart directly (:func:`push_apart`).
+Explained on page: channel-attention.
 """
 
 from __future__ import annotations
@@ -95,31 +96,33 @@ class Discriminator(nn.Module):
     Args:
         dim: size of a learner.
         width: of the layer between and of the output.
-        normalised: False leaves all normalisation out, and F = 0 is in reach (the reading that the text allows).
+        plain: two linear layers on the learners' outputs as they are, so that F = 0 is in reach, and so is another
+            length for the learners: Eq. 4 as written. Otherwise outputs, and with them inputs, have unit length.
         shifted: the last normalisation has a scale and a shift, with which F can still send all learners to one point;
             False: it has not, and F has no such optimum.
     """
 
-    def __init__(self, dim: int, width: int = 128, normalised: bool = True, shifted: bool = True) -> None:
+    def __init__(self, dim: int, width: int = 128, plain: bool = False, shifted: bool = True) -> None:
         super().__init__()
-        self.normalised = normalised
+        self.plain = plain
         first, last = nn.Linear(dim, width, bias=False), nn.Linear(width, width)
-        if normalised:
+        if plain:
+            self.layers = nn.Sequential(first, nn.ReLU(), last)
+        else:
             self.layers = nn.Sequential(
                 first, nn.BatchNorm1d(width), nn.ReLU(), last, nn.BatchNorm1d(width, affine=shifted)
             )
-        else:
-            self.layers = nn.Sequential(first, nn.ReLU(), last)
 
     def forward(self, x: Tensor) -> Tensor:
-        """:math:`(M, d)` on any scale to :math:`(M, width)`, of unit length where normalised."""
-        return F.normalize(self.layers(x), dim=1) if self.normalised else self.layers(x)
+        """:math:`(M, d)` to :math:`(M, width)`, of unit length unless plain."""
+        return self.layers(x) if self.plain else F.normalize(self.layers(F.normalize(x, dim=1)), dim=1)
 
 
 class Adversary(nn.Module):
     r"""Eq. 4 as a loss to minimise: F descends on it, everything before the learners' outputs ascends.
 
-    The mean over scales, pairs and images of the (squared) distance of the two learners behind F.
+    The mean over scales, pairs and images of the (squared) distance of the two learners behind F. Eq. 4 prints the sum
+    over all j and j', which is J (J - 1) times as much.
 
     Args:
         dim: size of a learner, :math:`\lfloor d / (I J) \rfloor`.
@@ -130,7 +133,7 @@ class Adversary(nn.Module):
         rise: training steps over which the reversal's coefficient goes from 0 to 1, by :func:`ramp` (10,000 in the
             released layer); 0: the coefficient is 1 throughout.
         squared: as in Eq. 4; False: the distance itself.
-        normalised, shifted: as of :class:`Discriminator`.
+        plain, shifted: as of :class:`Discriminator`.
     """
 
     def __init__(
@@ -142,14 +145,14 @@ class Adversary(nn.Module):
         width: int = 128,
         rise: int = 10_000,
         squared: bool = True,
-        normalised: bool = True,
+        plain: bool = False,
         shifted: bool = True,
     ) -> None:
         super().__init__()
         if branches < 2:
             raise UserError(f"Adversary.branches must be at least 2 (one learner has no rival), got {branches}.")
         self.dim, self.branches, self.weight, self.rise, self.squared = dim, branches, weight, rise, squared
-        self.rivals = nn.ModuleList(Discriminator(dim, width, normalised, shifted) for _ in range(scales))
+        self.rivals = nn.ModuleList(Discriminator(dim, width, plain, shifted) for _ in range(scales))
         self.register_buffer("step", torch.zeros(()))
 
     def forward(self, output: Output, batch: Batch) -> Tensor:
@@ -169,8 +172,7 @@ class Adversary(nn.Module):
             self.step = self.step + 1
         apart = []
         for rival, learners in zip(self.rivals, _scales(output.learners, self.branches), strict=True):
-            unit = F.normalize(learners.flatten(0, 1), dim=1)
-            judged = rival(reverse_gradient(unit, coefficient)).unflatten(0, learners.shape[:2])
+            judged = rival(reverse_gradient(learners.flatten(0, 1), coefficient)).unflatten(0, learners.shape[:2])
             distance = _distances(judged)
             apart.append((distance.square() if self.squared else distance).mean())
         return self.weight * torch.stack(apart).mean()

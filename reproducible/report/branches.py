@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from reproducible.contrasts import by_run
 from reproducible.report.figures import WIDTH, styled
-from reproducible.report.tables import NOT_RUN, difference, mean_interval, spread, values_of
+from reproducible.report.tables import NOT_RUN, difference, gain_over_untouched, mean_interval, spread, values_of
 from reproducible.studies import Arm, Study
 from reproducible.types import Batch, RunRecord
 
@@ -123,6 +123,7 @@ def scale_table(
                 **{title: values.get(arm.name, "") for title, values in (published or {}).items()},
                 "draws": f"{len(whole)} of {arm.draws}",
                 "whole, R@1 %": spread(list(whole.values())),
+                "gain over untouched": gain_over_untouched(records, arm.name),
                 "1st / 2nd / 3rd scale": alone or ("" if whole else NOT_RUN),
             }
         )

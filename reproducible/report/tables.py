@@ -161,20 +161,26 @@ def arm_table(
     for arm in arms:
         runs = [r for (draw, seed), r in by_run(records, arm.name).items() if draw == seed]
         recall, best = values_of(records, arm.name), values_of(records, arm.name, metric="map_at_r")
-        gains = [recall[d] - u for d, u in values_of(records, arm.name, "untouched").items() if d in recall]
         rows.append(
             {
                 "arm": arm.title,
                 **{title: values.get(arm.name, float("nan")) for title, values in (published or {}).items()},
                 "draws": f"{len(recall)} of {arm.draws}",
                 "R@1 %": spread(list(recall.values())),
-                "gain over untouched": spread(gains) + (", fails here" if fails_here(records, arm.name) else ""),
+                "gain over untouched": gain_over_untouched(records, arm.name),
                 "MAP@R %": spread(list(best.values())),
                 "selected steps": _range([r["selected"]["step"] for r in runs]),
                 "not converged": f"{sum(r['selected']['not_converged'] for r in runs)}" if runs else "",
             }
         )
     return pd.DataFrame(rows)
+
+
+def gain_over_untouched(records: Sequence[RunRecord], arm: str) -> str:
+    """Mean gain in Recall@1 over the untouched network with its interval, and whether the arm fails here."""
+    recall = values_of(records, arm)
+    gains = [recall[d] - u for d, u in values_of(records, arm, "untouched").items() if d in recall]
+    return spread(gains) + (", fails here" if fails_here(records, arm) else "")
 
 
 def checkpoint_table(records: Sequence[RunRecord], arms: Mapping[str, str]) -> pd.DataFrame:

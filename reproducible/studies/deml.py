@@ -42,7 +42,7 @@ def objective(params: Params, dim: int, steps: int) -> tuple[Component, ...]:
 
     Args:
         params: as of :func:`reproducible.studies.baseline.objective`; ``mined``; ``adversary`` (its weight, 0: none)
-            with ``ramp`` (False: the reversal is whole from the start), ``normalised`` and ``shifted``; ``apart``
+            with ``ramp`` (False: the reversal is whole from the start), ``plain`` and ``shifted``; ``apart``
             (weight of the released substitute) with ``margin`` and ``squares``; ``repulsion`` (weight of the cosine
             between gates).
         dim: d.
@@ -55,7 +55,7 @@ def objective(params: Params, dim: int, steps: int) -> tuple[Component, ...]:
         losses = [
             replace(x, options={**x.options, "branches": branches}) if x.options.get("released") else x for x in losses
         ]
-    switches = {name: False for name in ("normalised", "shifted") if not params[name]}
+    switches = ({"plain": True} if params["plain"] else {}) | ({} if params["shifted"] else {"shifted": False})
     if branches > 1 and params["adversary"]:
         options = {
             "dim": dim // (params["scales"] * branches),
@@ -131,7 +131,7 @@ OF_DEML = {
     **{"scales": 1, "branches": 1, "gate": "pooled", "gain": 1.0, "at": "pool3"},
     **{"shared_trunk": False, "shared_learner": True},
     **{"zoom": "attention", "layers": ("4e", "5b"), "form": "columns", "locality": 0.0, "source": "first"},
-    **{"mined": False, "adversary": 1.0, "ramp": True, "normalised": True, "shifted": True},
+    **{"mined": False, "adversary": 1.0, "ramp": True, "plain": False, "shifted": True},
     **{"apart": 0.0, "margin": 2.0, "squares": False, "repulsion": 0.0},
     **{"curves": False, "view": 160, "size": 112, "batch": (8, 3), "length": 200, "slower": False},
     **baseline.ROWS,
@@ -234,7 +234,7 @@ BRANCHES: Declared = {
     "deml-1-8-mined": ("DeML(1,8), mined negatives", grid(1, 8, mined=True)),
     "deml-1-4-separate-fc": ("DeML(1,4), separate FC", grid(1, 4, shared_learner=False)),
     "deml-1-4-constant-reversal": ("DeML(1,4), reversal whole from the start", grid(1, 4, ramp=False)),
-    "deml-1-4-plain-rival": ("DeML(1,4), F not normalised", grid(1, 4, normalised=False)),
+    "deml-1-4-plain-rival": ("DeML(1,4), F as written", grid(1, 4, plain=True)),
     "deml-1-4-centred-rival": ("DeML(1,4), F without a shift", grid(1, 4, shifted=False)),
     "deml-1-4-released-gate": ("DeML(1,4), released gate", grid(1, 4, **RELEASED_GATE)),
 }
@@ -271,7 +271,7 @@ LEDGER: Declared = {
 Cost = str | tuple[int, int]
 MINUTES: Mapping[Cost, float] = {
     **{(0, 1): 5, (1, 1): 5, (2, 1): 13, (3, 1): 20, (1, 2): 7, (1, 4): 12, (1, 8): 21, (2, 2): 14, (2, 4): 21},
-    **{(3, 3): 27, "u512": 6.5, "u512-lact-printed": 6.5, "u512-160": 9, "heads-4": 5, "abe-8": 19},
+    **{(3, 3): 27, "deml-1-1": 7.5, "u512": 6.5, "u512-lact-printed": 6.5, "u512-160": 9, "heads-4": 5, "abe-8": 19},
     **{"full-image-2": 9, "centre-zoom-2": 9, "random-zoom-2": 9, "full-image-3": 14, "centre-zoom-3": 14},
 }
 """Cost of a run by (I, J), (0, 1) for U_d, or by name: a step's, measured beside one of U512, times U512's minutes; of

@@ -48,14 +48,17 @@ def test_ramp_is_the_schedule_of_the_released_layer() -> None:
         assert ramp(torch.tensor(p)).item() == pytest.approx(2 / (1 + math.exp(-10 * p)) - 1, abs=1e-6)
 
 
-@pytest.mark.parametrize("squared", [True, False])
-def test_adversary_is_eq_4_as_a_mean(squared: bool) -> None:
-    loss = Adversary(D, scales=2, branches=3, weight=0.7, squared=squared).double()
+@pytest.mark.parametrize(("squared", "plain"), [(True, False), (False, False), (True, True)])
+def test_adversary_is_eq_4_as_a_mean(squared: bool, plain: bool) -> None:
+    """Of directions, or as written, of the outputs as they are."""
+    loss = Adversary(D, scales=2, branches=3, weight=0.7, squared=squared, plain=plain).double()
     found = learners(6)
     total = []
     for scale in range(2):
-        group = [F.normalize(x, dim=1) for x in found[3 * scale : 3 * scale + 3]]
-        judged = loss.rivals[scale](torch.cat(group)).split(N)
+        group = torch.cat(found[3 * scale : 3 * scale + 3])
+        group = group if plain else F.normalize(group, dim=1)
+        raw = loss.rivals[scale].layers(group)
+        judged = (raw if plain else F.normalize(raw, dim=1)).split(N)
         for j in range(3):
             for other in range(j + 1, 3):
                 distance = (judged[j] - judged[other]).square().sum(1)
@@ -113,6 +116,9 @@ def test_adversary_sees_directions_only() -> None:
     found = learners(2)
     scaled = [3 * found[0], 0.1 * found[1]]
     torch.testing.assert_close(loss(output(found), BATCH), loss(output(scaled), BATCH))
+    plain = Adversary(D, branches=2, plain=True).double()
+    doubled = [2 * x for x in found]
+    assert plain(output(doubled), BATCH).item() > 2 * plain(output(found), BATCH).item()
 
 
 def test_push_apart_is_the_released_formula() -> None:
@@ -144,14 +150,14 @@ def test_push_apart_of_squares(margin: float) -> None:
 
 
 def test_rival_without_normalisation_wins_by_shrinking() -> None:
-    rival = Discriminator(D, normalised=False).double()
+    rival = Discriminator(D, plain=True).double()
     x = F.normalize(learners(1)[0].detach())
     before = rival(x)
     with torch.no_grad():
         rival.layers[2].weight.mul_(0.1)
         rival.layers[2].bias.mul_(0.1)
     torch.testing.assert_close(rival(x), 0.1 * before)
-    loss = Adversary(D, branches=2, normalised=False).double()
+    loss = Adversary(D, branches=2, plain=True).double()
     with torch.no_grad():
         for parameter in loss.rivals.parameters():
             parameter.zero_()
