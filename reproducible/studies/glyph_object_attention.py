@@ -17,9 +17,15 @@ def build(params: Params) -> RunConfig:
     return object_attention.seen_through(glyph_baseline.build(params), params)
 
 
-BOXES: object_attention.Declared = {
-    "untouched-box": ("square around the object", {"untouched": True, "inside": "object"}),
-    "u512-box": ("U512 on squares around objects", {"inside": "object"}),
+BOX = {"inside": "object"}
+TRAINED: object_attention.Declared = {
+    **object_attention.TRAINED,
+    **object_attention.LATER,
+    "u512-box": ("U512 on squares around objects", BOX),
+}
+AS_IT_IS: object_attention.Declared = {
+    **object_attention.AS_IT_IS,
+    "untouched-box": ("square around the object", {**object_attention.UNTOUCHED, **BOX}),
 }
 
 STUDY = Study(
@@ -28,8 +34,8 @@ STUDY = Study(
     build=build,
     defaults={**glyph_baseline.STUDY.defaults, **object_attention.OF_WINDOWS, "view": 64},
     arms=(
-        *object_attention.arms({**object_attention.TRAINED, **object_attention.LATER, **BOXES}, "A", 10, 1.5),
-        *object_attention.arms(object_attention.AS_IT_IS, "A", 10, 0.5),
+        *object_attention.arms(TRAINED, "A", 10, minutes=1.5, plain=1.3),
+        *object_attention.arms(AS_IT_IS, "A", 10, minutes=0.35, plain=0.12),
     ),
     tunings=(),
     tuned_by=glyph_baseline.STUDY,

@@ -71,11 +71,26 @@ LATER: Declared = {
 _SMOKE = ("untouched-full-and-random", "u512-oam", "u512-oam-trained-features")
 
 
-def arms(declared: Declared, tier: str, draws: int, minutes: float) -> tuple[Arm, ...]:
-    """Arms of these names, titles and parameters."""
+def arms(declared: Declared, tier: str, draws: int, minutes: float, plain: float) -> tuple[Arm, ...]:
+    """Arms of these names, titles and parameters.
+
+    Args:
+        declared: name, title and parameters of each.
+        tier, draws: of all of them.
+        minutes: cost of a run; ``plain``: of one that looks at the image and needs no map.
+    """
     return tuple(
-        Arm(n, title, params, baseline.BASE, tier=tier, draws=draws, minutes=minutes, smoke=n in _SMOKE)
-        for n, (title, params) in declared.items()
+        Arm(
+            name,
+            title,
+            params,
+            baseline.BASE,
+            tier=tier,
+            draws=draws,
+            minutes=minutes if params.get("place") else plain,
+            smoke=name in _SMOKE,
+        )
+        for name, (title, params) in declared.items()
     )
 
 
@@ -84,7 +99,11 @@ STUDY = Study(
     title="Windows of object attention",
     build=build,
     defaults={**deml.DEFAULTS, **deml.UNIFIED, **OF_WINDOWS},
-    arms=(*arms(AS_IT_IS, "A", 5, 2), *arms(TRAINED, "A", 5, 8), *arms(LATER, "B", 5, 8)),
+    arms=(
+        *arms(AS_IT_IS, "A", 5, minutes=2, plain=0.7),
+        *arms(TRAINED, "A", 5, minutes=8, plain=6.6),
+        *arms(LATER, "B", 5, minutes=8, plain=6.6),
+    ),
     tunings=(),
     tuned_by=baseline.STUDY,
     live=(),
