@@ -82,7 +82,7 @@ class UnitRows(nn.Module):
     r""":math:`L_{ntri}` of Eq. 6: keeps the rows of the learners' weights at unit norm.
 
     Args:
-        weight: :math:`\lambda_2` (0.25 in the document; 0.25/d in the released code).
+        weight: :math:`\lambda_2` (0.25 in the document; 0.5/56 in the released DeML; 0.25/512 for U512, commented out).
     """
 
     def __init__(self, weight: float = 0.25) -> None:
