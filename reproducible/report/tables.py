@@ -75,7 +75,7 @@ def values_of(
     found = {}
     for (draw, seed), record in sorted(by_run(records, arm).items()):
         point = record["untouched"] if at == "untouched" else look(record, at, "test", metric)
-        if seed == draw and point is not None and metric in point["test"]:
+        if seed == draw and point is not None and metric in point.get("test", {}):
             found[draw] = point["test"][metric]
     return found
 
@@ -177,9 +177,12 @@ def arm_table(
 
 
 def gain_over_untouched(records: Sequence[RunRecord], arm: str) -> str:
-    """Mean gain in Recall@1 over the untouched network with its interval, and whether the arm fails here."""
+    """Mean gain in Recall@1 over the untouched network with its interval, and whether the arm fails here; empty where
+    runs of no steps measure that network itself."""
     recall = values_of(records, arm)
     gains = [recall[d] - u for d, u in values_of(records, arm, "untouched").items() if d in recall]
+    if recall and not gains:
+        return ""
     return spread(gains) + (", fails here" if fails_here(records, arm) else "")
 
 

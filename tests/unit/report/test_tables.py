@@ -120,6 +120,13 @@ def test_an_arm_below_the_untouched_network_is_marked(full: list[dict[str, Any]]
     assert arm_row(full, "u512")["gain over untouched"] == "-27.0 [-29.0, -25.0], fails here"
 
 
+def test_runs_of_the_untouched_network_have_nothing_beside_them(full: list[dict[str, Any]]) -> None:
+    for one in full:
+        one["untouched"] = {}
+    row = arm_row(full, "u512")
+    assert row["R@1 %"].startswith("72.0") and row["gain over untouched"] == ""
+
+
 def test_the_page_states_every_criterion_before_its_verdict(full: list[dict[str, Any]]) -> None:
     stated, decided = (
         tables.criteria_on_page("baseline", "real"),
