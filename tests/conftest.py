@@ -24,6 +24,7 @@ def pytest_configure() -> None:
     shared = cache_dir()
     own = shared / worker
     own.mkdir(parents=True, exist_ok=True)
+    (shared / "stores").mkdir(exist_ok=True)
     (own / "stores").unlink(missing_ok=True)
     (own / "stores").symlink_to((shared / "stores").resolve())
     os.environ["REPRODUCIBLE_CACHE"] = str(own)

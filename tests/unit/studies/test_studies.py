@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 from declared import LOOKED_AT, arms_of, differences, served, untuned
 
@@ -16,6 +15,7 @@ from reproducible.data.store import open_store
 from reproducible.resources import UserError
 from reproducible.studies import STUDIES, Study, study
 from reproducible.studies.base import TUNING_DRAW
+from reproducible.training.evaluate import looked_at
 from reproducible.training.sets import build_sets
 
 BASELINE = STUDIES["baseline"]
@@ -254,7 +254,7 @@ def test_quick_is_quick(trials: Any) -> None:
     for of in (one for one in STUDIES.values() if one.live):
         whole = of.config(of.live[0], 0)
         roles = build_sets(whole, open_store(whole.data.name)).evaluation
-        shown = {role: len(np.unique(np.concatenate(sets))) for role, sets in roles.items()}
+        shown = {role: len(looked_at(sets)) for role, sets in roles.items()}
         cost[of.name] = sum(
             of.arm(run.arm).minutes * images(run, shown, number == 0) / images(of.config(run.arm, 0), shown, True)
             for number, run in enumerate(of.runs("quick"))
