@@ -140,10 +140,12 @@ def write_smoke_losses(studies: Iterable[Study]) -> Path:
 
 
 def in_precision(config: RunConfig, profile: str, device: str = "auto") -> RunConfig:
-    """The configuration in the precision of a profile on a device: fp32 for smoke, else what the device is fast in."""
+    """The configuration in the precision of a profile on a device: fp32 for smoke and standard, else what the device is
+    fast in. Records of profile standard are made on more machines than one, and arms are compared in one precision."""
     from reproducible.training.devices import choose_device, choose_precision
 
-    return config if profile == "smoke" else replace(config, precision=choose_precision(choose_device(device)))
+    same_everywhere = profile in ("smoke", "standard")
+    return config if same_everywhere else replace(config, precision=choose_precision(choose_device(device)))
 
 
 def _key_of(config: RunConfig) -> tuple[str, int, int]:

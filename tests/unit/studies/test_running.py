@@ -14,7 +14,7 @@ from reproducible.config import RunConfig, from_dict, to_dict
 from reproducible.data import store
 from reproducible.resources import UserError
 from reproducible.studies import STUDIES, running
-from reproducible.training import runner
+from reproducible.training import devices, runner
 
 BASELINE = STUDIES["baseline"]
 EMPTY: dict[str, Any] = {key: {} for key in records.KEYS}
@@ -111,6 +111,17 @@ def test_another_precision_is_no_other_run(trials: Any, executed: list[RunConfig
     other = [{**r, "config": {**r["config"], "precision": "bf16"}} for r in done]
     records.save("baseline", other, tmp_path)
     assert list(running.carry_out(BASELINE, "standard", folder=tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("profile", "precision"), [("smoke", "fp32"), ("quick", "bf16"), ("standard", "fp32"), ("large", "bf16")]
+)
+def test_what_is_compared_across_machines_is_fp32_on_all_of_them(
+    monkeypatch: pytest.MonkeyPatch, profile: str, precision: str
+) -> None:
+    """Half of the arms from a machine with units for bf16 and half from one without could not be compared."""
+    monkeypatch.setattr(devices, "choose_precision", lambda _: "bf16")
+    assert running.in_precision(RunConfig(), profile).precision == precision
 
 
 def test_what_another_study_has_recorded_lies_in_the_run_cache(
