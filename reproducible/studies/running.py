@@ -140,12 +140,11 @@ def write_smoke_losses(studies: Iterable[Study]) -> Path:
 
 
 def in_precision(config: RunConfig, profile: str, device: str = "auto") -> RunConfig:
-    """The configuration in the precision of a profile on a device: fp32 for smoke and standard, else what the device is
-    fast in. Records of profile standard are made on more machines than one, and arms are compared in one precision."""
+    """The configuration in the precision of a profile on a device: what the device is fast in for large, else fp32.
+    Records of profile standard are made on more machines than one, and arms are compared in one precision."""
     from reproducible.training.devices import choose_device, choose_precision
 
-    same_everywhere = profile in ("smoke", "standard")
-    return config if same_everywhere else replace(config, precision=choose_precision(choose_device(device)))
+    return replace(config, precision=choose_precision(choose_device(device))) if profile == "large" else config
 
 
 def _key_of(config: RunConfig) -> tuple[str, int, int]:
