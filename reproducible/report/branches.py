@@ -17,6 +17,8 @@ from reproducible.report.tables import NOT_RUN, difference, gain_over_untouched,
 from reproducible.studies import Arm, Study
 from reproducible.types import Batch, RunRecord
 
+IN_A_ROW = 4  # matrices of a figure
+
 
 def measure_table(
     arms: Sequence[Arm],
@@ -211,18 +213,22 @@ def overlap_of(records: Sequence[RunRecord], arm: str, name: str) -> np.ndarray 
 
 @styled
 def overlaps(matrices: Mapping[str, np.ndarray]) -> Figure:
-    """Matrices of mean cosines between branches, side by side, on one scale from -100 to 100 per cent.
+    """Matrices of mean cosines between branches, four in a row, on one scale from -100 to 100 per cent.
 
     Args:
         matrices: title -> (J, J), per cent.
     """
-    figure = Figure(figsize=(WIDTH, WIDTH / max(len(matrices), 3) + 0.3), layout="constrained")
-    places = figure.subplots(1, len(matrices), squeeze=False)[0]
-    for axes, (title, matrix) in zip(places, matrices.items(), strict=True):
+    rows = -(-len(matrices) // IN_A_ROW)
+    figure = Figure(figsize=(WIDTH, rows * (WIDTH / (IN_A_ROW + 1) + 0.3)), layout="constrained")
+    places = figure.subplots(rows, IN_A_ROW, squeeze=False).flatten()
+    for axes in places[len(matrices) :]:
+        axes.remove()
+    for axes, (title, matrix) in zip(places, matrices.items(), strict=False):
         drawn = axes.imshow(matrix, cmap="RdBu_r", vmin=-100, vmax=100)
-        axes.set(title=title, xticks=range(len(matrix)), yticks=range(len(matrix)))
-        axes.set_xticklabels(range(1, len(matrix) + 1))
-        axes.set_yticklabels(range(1, len(matrix) + 1))
+        ticks = range(0, len(matrix), max(1, len(matrix) // 4))
+        axes.set(title=title, xticks=ticks, yticks=ticks)
+        axes.set_xticklabels(i + 1 for i in ticks)
+        axes.set_yticklabels(i + 1 for i in ticks)
         axes.grid(visible=False)
-    figure.colorbar(drawn, ax=list(places), shrink=0.7, label="mean cosine (%)")
+    figure.colorbar(drawn, ax=list(places[: len(matrices)]), shrink=0.7, label="mean cosine (%)")
     return figure
