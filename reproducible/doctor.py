@@ -27,7 +27,7 @@ def facts() -> dict[str, Any]:
     device = choose_device()
     found: dict[str, Any] = {"python": sys.version.split()[0]}
     found |= {package: _version(package) for package in PACKAGES}
-    found["device"] = f"{device} with {choose_precision(device)} trunks"
+    found["device"] = f"{device}, trunks at profile large in {choose_precision(device)}"
     found |= hardware()
     found["neighbour search"] = f"torch on {device.type}; faiss-cpu {found['faiss-cpu']}, as a check"
     found["cores, threads"] = f"{default_workers()}, {torch.get_num_threads()}"

@@ -220,15 +220,16 @@ def overlaps(matrices: Mapping[str, np.ndarray]) -> Figure:
     """
     rows = -(-len(matrices) // IN_A_ROW)
     figure = Figure(figsize=(WIDTH, rows * (WIDTH / (IN_A_ROW + 1) + 0.3)), layout="constrained")
-    places = figure.subplots(rows, IN_A_ROW, squeeze=False).flatten()
-    for axes in places[len(matrices) :]:
+    panels = figure.subplots(rows, IN_A_ROW, squeeze=False).flatten()
+    places, spare = panels[: len(matrices)], panels[len(matrices) :]
+    for axes in spare:
         axes.remove()
-    for axes, (title, matrix) in zip(places, matrices.items(), strict=False):
+    for axes, (title, matrix) in zip(places, matrices.items(), strict=True):
         drawn = axes.imshow(matrix, cmap="RdBu_r", vmin=-100, vmax=100)
         ticks = range(0, len(matrix), max(1, len(matrix) // 4))
         axes.set(title=title, xticks=ticks, yticks=ticks)
         axes.set_xticklabels(i + 1 for i in ticks)
         axes.set_yticklabels(i + 1 for i in ticks)
         axes.grid(visible=False)
-    figure.colorbar(drawn, ax=list(places[: len(matrices)]), shrink=0.7, label="mean cosine (%)")
+    figure.colorbar(drawn, ax=list(places), shrink=0.7, label="mean cosine (%)")
     return figure
