@@ -13,6 +13,8 @@ import numpy as np
 
 from reproducible.resources import UserError
 
+FIRST = 8  # nearest neighbours that Recall@1, 2, 4 and 8 read
+
 
 def encode_hits(hits: np.ndarray) -> str:
     """Pack booleans, one a query, into hexadecimal digits."""
@@ -70,6 +72,30 @@ def decode_matches(packed: str, relevant: np.ndarray, columns: int, least: int =
     matches = np.zeros(kept.shape, bool)
     matches[kept] = bits[: kept.sum()]
     return matches
+
+
+def encode_first(matches: np.ndarray) -> str:
+    """Compress the rank of each query's first relevant neighbour among its nearest eight, which is all that Recall@1..8
+    reads.
+
+    Args:
+        matches: which neighbours are relevant, by falling similarity, bool (Q, k).
+    """
+    near = matches[:, :FIRST]
+    rank = np.where(near.any(axis=1), near.argmax(axis=1) + 1, 0).astype(np.uint8)  # 0: none of them
+    return base64.b85encode(lzma.compress(rank.tobytes(), preset=9)).decode()
+
+
+def decode_first(packed: str, count: int) -> np.ndarray:
+    """Where the first relevant neighbour of :func:`encode_first` is, bool (count, 8), at most one True a row.
+
+    Raises:
+        UserError: if the record is damaged.
+    """
+    rank = np.frombuffer(lzma.decompress(base64.b85decode(packed)), dtype=np.uint8)
+    if len(rank) != count:
+        raise UserError(f"the stored ranks are of {len(rank)} queries, not of {count}: the record is damaged.")
+    return rank[:, None] == np.arange(1, FIRST + 1)
 
 
 def encode_clusters(assign: np.ndarray) -> str:

@@ -16,8 +16,9 @@ A record is one JSON line with plain values; the lines of a study are one file, 
     last one. ``selected`` has ``step``, ``not_converged`` (it is the last) and ``neighbours``, the ids from which every
     metric can be computed again, or ``matches``, which of them are of the query's class: the same in a tenth of the
     space. Where parts are known, ``test`` has recall within the coarse class (with ``hits_within``) and the probes.
-    ``further``, where it was asked for: by protocol, its ``queries`` and ``gallery`` and, by feature, ``test`` and
-    ``matches``. ``untouched`` is empty for a run of no steps, which is itself the pretrained network.
+    ``further``, where it was asked for: by protocol, its ``queries`` and ``gallery`` and, by feature, ``test`` with, of
+    the embedding, ``matches``; of a scale or a stage, recall alone, with ``first``, the rank of each query's first
+    match, a tenth again. ``untouched`` is empty for a run of no steps, which is itself the pretrained network.
     Where measures are asked for, ``test`` has them (:mod:`reproducible.training.measures` names them) and ``selected``
     has ``clusters``, the cluster of each query and, behind them, of each gallery image.
 ``queries, gallery``
@@ -34,14 +35,21 @@ import io
 import json
 import lzma
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reproducible.config import KEPT
-from reproducible.encoding import decode_clusters, decode_hits, decode_matches, decode_neighbours, expand
+from reproducible.encoding import (
+    decode_clusters,
+    decode_first,
+    decode_hits,
+    decode_matches,
+    decode_neighbours,
+    expand,
+)
 from reproducible.resources import UserError, cache_dir, check_keys, manifests, nearest_name
 from reproducible.types import RunRecord
 
@@ -51,6 +59,7 @@ KEYS = (
 )
 
 SUFFIX = ".jsonl.xz"
+NEAR = ("macro_recall_at_1",)  # what the nearest neighbours decide beside Recall@k
 
 
 def run_folder(digest: str) -> Path:
@@ -204,10 +213,15 @@ def save_measurements(study: str, values: Mapping[str, float], machine: str) -> 
     return path
 
 
-def summarise(result: Any) -> dict[str, float]:
-    """The metrics of a :class:`~reproducible.evaluation.RetrievalResult` in per cent, by the names that records use."""
+def summarise(result: Any, beside: Sequence[str] = (*NEAR, "r_precision", "map_at_r")) -> dict[str, float]:
+    """The metrics of a :class:`~reproducible.evaluation.RetrievalResult` in per cent, by the names that records use.
+
+    Args:
+        result: what was found.
+        beside: names of the metrics beside Recall@k; :data:`NEAR` where only the nearest neighbours are known.
+    """
     values = {f"recall_at_{k}": value for k, value in result.recall.items()}
-    values |= {name: getattr(result, name) for name in ("r_precision", "map_at_r", "macro_recall_at_1")}
+    values |= {name: getattr(result, name) for name in beside}
     return {name: round(100 * float(value), 4) for name, value in values.items()}
 
 
@@ -216,7 +230,7 @@ def rescore(sets: RunRecord, point: dict[str, Any]) -> dict[str, float]:
 
     Args:
         sets: a record, or a protocol of its ``further``: has ``queries`` and ``gallery``.
-        point: what was found there: has ``neighbours`` or ``matches``.
+        point: what was found there: has ``neighbours``, ``matches`` or ``first``; the last gives recall alone.
     """
     from reproducible.evaluation import RetrievalResult, retrieval_metrics
 
@@ -226,6 +240,10 @@ def rescore(sets: RunRecord, point: dict[str, Any]) -> dict[str, float]:
     relevant = (queries[:, None] == gallery[None, :]).sum(axis=1) - same
     others = len(gallery) - same
     ks = [k for k in (1, 2, 4, 8) if k <= others]
+    if "first" in point:
+        first = decode_first(point["first"], len(queries))
+        recall = {k: float(first[relevant > 0, :k].any(1).mean()) for k in ks}
+        return summarise(RetrievalResult(recall, first, relevant, queries), NEAR)
     if "matches" in point:
         matches = decode_matches(point["matches"], relevant, min(max(relevant.max(), 8), others))
         recall = {k: float(matches[relevant > 0, :k].any(1).mean()) for k in ks}

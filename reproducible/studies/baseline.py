@@ -38,7 +38,9 @@ def build(params: Params) -> RunConfig:
         model=Component("unified", {"dim": params["dim"]}),
         objective=objective(params),
         optimiser=OptimiserConfig(lr=params["lr"], head_multiplier=params["head"], weight_decay=params["decay"]),
-        evaluation=EvaluationConfig(every=50, test_every=params["test_every"], seen_every=params["test_every"]),
+        evaluation=EvaluationConfig(
+            every=50, test_every=params["test_every"], seen_every=params["test_every"], keep="matches"
+        ),
         steps=400,
     )
 

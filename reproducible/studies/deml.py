@@ -113,8 +113,9 @@ def build(params: Params) -> RunConfig:
     if not params["scales"]:
         plain = baseline.build(params)
         tested = 2 * every if plain.evaluation.test_every else 0
-        kept = {"protocols": ("photo_to_iconic",), "keep": "matches"}
-        looks = replace(plain.evaluation, every=every, test_every=tested, seen_every=tested, **kept)
+        looks = replace(
+            plain.evaluation, every=every, test_every=tested, seen_every=tested, protocols=("photo_to_iconic",)
+        )
         return replace(plain, data=data, optimiser=optimiser, evaluation=looks, steps=steps)
     looks = evaluation(params, every)
     return RunConfig(

@@ -14,11 +14,11 @@ from reproducible.backbones.base import as_tested
 from reproducible.config import RunConfig
 from reproducible.data.augmentation import evaluation_boxes
 from reproducible.data.store import Store
-from reproducible.encoding import encode_hits, encode_matches, run_lengths
+from reproducible.encoding import encode_first, encode_hits, encode_matches, run_lengths
 from reproducible.evaluation import RetrievalResult, nearest, needed_k, retrieval_metrics
 from reproducible.evaluation.probes import part_probes
 from reproducible.progress import progress
-from reproducible.records import summarise
+from reproducible.records import NEAR, summarise
 from reproducible.resources import UserError, nearest_name
 from reproducible.training.sets import boxes_of, cut_out
 
@@ -196,8 +196,11 @@ def evaluate_further(
         kept = {}
         for name in features:
             look = evaluate(embedder, sets, name)
-            matches = encode_matches(look.result.matches, look.result.relevant)
-            kept[name] = {"test": describe(look, with_hits=True), "matches": matches}
+            if name == EMBEDDING:
+                matches = encode_matches(look.result.matches, look.result.relevant)
+                kept[name] = {"test": describe(look, with_hits=True), "matches": matches}
+            else:
+                kept[name] = {"test": summarise(look.result, NEAR), "first": encode_first(look.result.matches)}
         found[protocol] = {**described_sets(embedder.store, sets), "features": kept}
     return found
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from reproducible import encoding
 from reproducible.resources import UserError
@@ -70,3 +71,21 @@ def test_run_lengths_round_trip(pairs: list[tuple[int, int]]) -> None:
     assert encoding.expand(lengths, column=1).tolist() == coarse.tolist()
     assert sum(count for *_, count in lengths) == len(pairs)
     assert all(a[0] != b[0] for a, b in pairwise(lengths))
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_rank_of_the_first_match_gives_recall(data: st.DataObject) -> None:
+    """Against a loop over queries: the same queries have a match among their k nearest."""
+    rows, columns = data.draw(st.integers(1, 20)), data.draw(st.integers(1, 20))
+    matches = data.draw(arrays(bool, (rows, columns)))
+    found = encoding.decode_first(encoding.encode_first(matches), rows)
+    assert found.sum(axis=1).max() <= 1
+    for k in (1, 2, 4, 8):
+        assert [bool(row[:k].any()) for row in found] == [any(row[:k]) for row in matches.tolist()]
+
+
+def test_ranks_of_another_record_are_noticed() -> None:
+    packed = encoding.encode_first(np.ones((3, 9), bool))
+    with pytest.raises(UserError, match="of 3 queries, not of 4"):
+        encoding.decode_first(packed, 4)

@@ -85,6 +85,13 @@ def test_further_looks_are_rescored_as_well(record: dict[str, Any]) -> None:
     assert list(records.verify(spoilt)) == ["photo_to_iconic, low: recall_at_2"]
 
 
+def test_of_a_stage_the_ranks_are_kept_that_recall_needs(record: dict[str, Any]) -> None:
+    primary = record["selected"]["further"]["test_to_trainval"]["features"]
+    assert set(primary["low"]) == {"test", "first"}
+    assert set(primary["low"]["test"]) == {*(f"recall_at_{k}" for k in (1, 2, 4, 8)), "macro_recall_at_1"}
+    assert set(primary["embedding"]) == {"test", "matches"}
+
+
 def test_further_looks_are_at_the_selected_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noise: Store
 ) -> None:
