@@ -60,6 +60,7 @@ KEYS = (
 
 SUFFIX = ".jsonl.xz"
 NEAR = ("macro_recall_at_1",)  # what the nearest neighbours decide beside Recall@k
+BESIDE = (*NEAR, "r_precision", "map_at_r")  # what all relevant ones do
 
 
 def run_folder(digest: str) -> Path:
@@ -213,7 +214,7 @@ def save_measurements(study: str, values: Mapping[str, float], machine: str) -> 
     return path
 
 
-def summarise(result: Any, beside: Sequence[str] = (*NEAR, "r_precision", "map_at_r")) -> dict[str, float]:
+def summarise(result: Any, beside: Sequence[str] = BESIDE) -> dict[str, float]:
     """The metrics of a :class:`~reproducible.evaluation.RetrievalResult` in per cent, by the names that records use.
 
     Args:
@@ -240,16 +241,15 @@ def rescore(sets: RunRecord, point: dict[str, Any]) -> dict[str, float]:
     relevant = (queries[:, None] == gallery[None, :]).sum(axis=1) - same
     others = len(gallery) - same
     ks = [k for k in (1, 2, 4, 8) if k <= others]
-    if "first" in point:
-        first = decode_first(point["first"], len(queries))
-        recall = {k: float(first[relevant > 0, :k].any(1).mean()) for k in ks}
-        return summarise(RetrievalResult(recall, first, relevant, queries), NEAR)
+    if "neighbours" in point:
+        ids = decode_neighbours(point["neighbours"], relevant)
+        return summarise(retrieval_metrics(ids, queries, gallery, ks=ks, own_in_gallery=same))
     if "matches" in point:
-        matches = decode_matches(point["matches"], relevant, min(max(relevant.max(), 8), others))
-        recall = {k: float(matches[relevant > 0, :k].any(1).mean()) for k in ks}
-        return summarise(RetrievalResult(recall, matches, relevant, queries))
-    ids = decode_neighbours(point["neighbours"], relevant)
-    return summarise(retrieval_metrics(ids, queries, gallery, ks=ks, own_in_gallery=same))
+        matches, beside = decode_matches(point["matches"], relevant, min(max(relevant.max(), 8), others)), BESIDE
+    else:
+        matches, beside = decode_first(point["first"], len(queries)), NEAR
+    recall = {k: float(matches[relevant > 0, :k].any(1).mean()) for k in ks}
+    return summarise(RetrievalResult(recall, matches, relevant, queries), beside)
 
 
 def verify(record: RunRecord, tolerance: float = 1e-3) -> dict[str, tuple[float, float]]:

@@ -97,8 +97,10 @@ def largest_region(mask: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         Its bounding rectangle x0, y0, x1, y1 in pixel edges, int64, :math:`(B, 4)`, of no meaning where there is no
-        contour that encloses an area; and twice that area, int64, :math:`(B,)`.
+        contour that encloses an area; and twice that area, int64, :math:`(B,)`. B may be 0.
     """
+    if not len(mask):
+        return mask.new_zeros((0, 4), dtype=torch.int64), mask.new_zeros(0, dtype=torch.int64)
     start, end = _runs(F.pad(mask, (1, 1, 1, 1)))  # a ring of background, whose first run is number 0 of its image
     owner = _owners(start, end)
     batch, height, _ = start.shape

@@ -52,11 +52,11 @@ def dissimilarity(maps: Tensor, locality: float = 0.0) -> Tensor:
 
 
 def _nearness(height: int, width: int, locality: float, like: Tensor) -> Tensor:
-    """(n, n): the Gaussian of the distance of two cells of the grid."""
-    rows = torch.arange(height, device=like.device).repeat_interleave(width)
-    columns = torch.arange(width, device=like.device).repeat(height)
+    """(n, n): the Gaussian of the distance of two cells of the grid, whose sides count alike, however many cells."""
+    down, across = (torch.arange(n, dtype=like.dtype, device=like.device) for n in (height, width))
+    rows, columns = (down * (width / height)).repeat_interleave(width), across.repeat(height)
     square = (rows[:, None] - rows).square() + (columns[:, None] - columns).square()
-    return torch.exp(-square.to(like.dtype) / (2 * (locality * width) ** 2))
+    return torch.exp(-square / (2 * (locality * width) ** 2))
 
 
 def walk(edges: Tensor, steps: int = 10, form: str = "columns") -> Tensor:
@@ -79,7 +79,8 @@ def walk(edges: Tensor, steps: int = 10, form: str = "columns") -> Tensor:
     empty = degree == 0
     start = torch.full_like(degree, 1 / edges.shape[1])
     if form == "degree":
-        mass = degree / degree.sum(dim=1, keepdim=True)
+        total = degree.sum(dim=1, keepdim=True)
+        mass = degree / total.masked_fill(total == 0, 1)
     else:
         mass, share = start, degree.masked_fill(empty, 1).reciprocal()
         for _ in range(steps):
@@ -118,7 +119,7 @@ def uniform(mass: Tensor) -> Tensor:
         mass: maps, :math:`(B, H, W)`.
     """
     flat = mass.flatten(1)
-    return flat.amax(dim=1) - flat.amin(dim=1) < UNIFORM * flat.mean(dim=1)
+    return flat.amax(dim=1) - flat.amin(dim=1) <= UNIFORM * flat.mean(dim=1)
 
 
 def grey_levels(mass: Tensor) -> Tensor:

@@ -42,7 +42,10 @@ def whole_image(images: Tensor) -> Tensor:
 
 
 def chance(images: Tensor) -> Tensor:
-    """(N, 2) from 0 to 1, as good as random, that hang on the image alone: on no batch, order or generator."""
+    """(N, 2) from 0 to 1, as good as random, that hang on the image alone: on no batch, order or generator.
+
+    They are read from the means of red and green, so that both are one number where an image is grey.
+    """
     return (37 * images.detach().float().mean(dim=(2, 3))[:, :2]) % 1
 
 

@@ -11,7 +11,8 @@ A look is one network on one set of images at one size. Its keys:
 ``classes``
     class and count of each run of equal labels, in the order of the values.
 ``truth``
-    share of the image that the object's ``box`` and the ``object`` itself take; empty where no boxes are known.
+    share of the image that the object's ``box`` and, where masks are known, the ``object`` itself take; empty where
+    not every image has a box.
 ``methods``
     by name of the method (``evaluation/locating.py``) and of the quantity, the values of all images, packed.
 ``graphs``
@@ -53,16 +54,36 @@ STEPS = {"truth": 200, "methods": 200, "graphs": 10_000}
 Look = dict[str, Any]
 
 
-def encode(values: ArrayLike, steps: int) -> str:
-    """Pack values from -1 to 1 in whole steps."""
-    whole = np.rint(np.asarray(values, float) * steps).astype("<i2")
-    planes = whole.view(np.uint8).reshape(-1, 2).T.tobytes()  # low bytes side by side compress better
+def encode(values: ArrayLike, steps: int, of: str = "a look") -> str:
+    """Pack values from -1 to 1 in whole steps.
+
+    Args:
+        values: (N,).
+        steps: of which a unit has so many.
+        of: what they are of, for the message.
+
+    Raises:
+        UserError: for a value out of range, or none (NaN).
+    """
+    whole = np.rint(np.asarray(values, float) * steps)
+    wrong = ~(np.abs(whole) <= steps)
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise UserError(f"{of}: value {first} of {len(whole)} must be from -1 to 1, found {whole[first] / steps:g}.")
+    planes = whole.astype("<i2").view(np.uint8).reshape(-1, 2).T.tobytes()  # low bytes side by side compress better
     return base64.b85encode(zlib.compress(planes, 9)).decode()
 
 
-def decode(packed: str, steps: int) -> NDArray[np.float64]:
-    """The values of :func:`encode`, to the step."""
-    planes = np.frombuffer(zlib.decompress(base64.b85decode(packed)), np.uint8).reshape(2, -1)
+def decode(packed: str, steps: int, of: str = "a look") -> NDArray[np.float64]:
+    """The values of :func:`encode`, to the step, (N,).
+
+    Raises:
+        UserError: if they are damaged.
+    """
+    try:
+        planes = np.frombuffer(zlib.decompress(base64.b85decode(packed)), np.uint8).reshape(2, -1)
+    except (TypeError, ValueError, zlib.error) as error:
+        raise UserError(f"{of}: the stored values cannot be read ({error}): the file is damaged.") from error
     return planes.T.copy().view("<i2").ravel() / steps
 
 
@@ -92,22 +113,30 @@ def lines(looks: Iterable[Look]) -> str:
 
 def pack(about: Mapping[str, Any], measured: Mapping[str, Any]) -> Look:
     """A look from what it is and the values of its images: ``truth``, ``methods`` and ``graphs``, with arrays at the
-    leaves."""
+    leaves.
+
+    Raises:
+        UserError: for values that are not from -1 to 1, named.
+    """
     look = {**about}
     for part, steps in STEPS.items():
-        look[part] = _leaves(measured[part], lambda _, array, steps=steps: encode(array, steps))
+        look[part] = _leaves(measured[part], lambda path, array, steps=steps: encode(array, steps, _of(look, *path)))
     return {**look, "means": means(look)}
 
 
 def means(look: Look) -> dict[str, Any]:
-    """The mean over images of everything that a look packs, in per cent; eigenvalues as they are."""
+    """The mean over images of everything that a look packs, in per cent; eigenvalues as they are.
 
-    def mean(name: str, packed: str, steps: int) -> float:
-        value = float(decode(packed, steps).mean())
-        return round(value, 4) if name == "eigenvalue" else round(100 * value, 2)
+    Raises:
+        UserError: for damaged values, named.
+    """
+
+    def mean(path: Sequence[str], packed: str, steps: int) -> float:
+        value = float(decode(packed, steps, _of(look, *path)).mean())
+        return round(value, 4) if path[-1] == "eigenvalue" else round(100 * value, 2)
 
     return {
-        part: _leaves(look[part], lambda name, packed, steps=steps: mean(name, packed, steps))
+        part: _leaves(look[part], lambda path, packed, steps=steps: mean(path, packed, steps))
         for part, steps in STEPS.items()
     }
 
@@ -119,22 +148,35 @@ def labels(look: Look) -> NDArray[np.int64]:
 
 
 def values(look: Look, method: str, quantity: str) -> NDArray[np.float64]:
-    """What a method found on each image: iou, area, in_box ..., as fractions of one.
+    """What a method found on each image: iou, area, in_box ..., as fractions of one, (N,).
 
     Raises:
-        UserError: if the look has no such method or quantity.
+        UserError: if the look has no such method or quantity, or its values are damaged.
     """
-    known = look["methods"]
-    if method not in known:
-        raise UserError(f"look {look['look']!r} has no method {method!r}.{nearest_name(method, known)}")
-    if quantity not in known[method]:
-        raise UserError(f"look {look['look']!r}, {method}: no {quantity!r}.{nearest_name(quantity, known[method])}")
-    return decode(known[method][quantity], STEPS["methods"])
+    return _stored(look, "methods", method, quantity)
 
 
 def graph(look: Look, layer: str, quantity: str) -> NDArray[np.float64]:
-    """``variation`` or ``eigenvalue`` of each image's graph."""
-    return decode(look["graphs"][layer][quantity], STEPS["graphs"])
+    """``variation`` or ``eigenvalue`` of each image's graph, (N,).
+
+    Raises:
+        UserError: if the look has no such graph or quantity, or its values are damaged.
+    """
+    return _stored(look, "graphs", layer, quantity)
+
+
+def _stored(look: Look, part: str, name: str, quantity: str) -> NDArray[np.float64]:
+    known = look[part]
+    if name not in known:
+        raise UserError(f"look {look['look']!r} has no {part[:-1]} {name!r}.{nearest_name(name, known)}")
+    if quantity not in known[name]:
+        raise UserError(f"look {look['look']!r}, {name}: no {quantity!r}.{nearest_name(quantity, known[name])}")
+    return decode(known[name][quantity], STEPS[part], _of(look, name, quantity))
+
+
+def _of(look: Look, *path: str) -> str:
+    """What values are of, for messages."""
+    return ", ".join((f"look {look['look']!r}", *path))
 
 
 def converged(look: Look, layers: Sequence[str] = ("4e", "5b"), below: float = 0.01) -> NDArray[np.bool_]:
@@ -196,8 +238,11 @@ def class_interval(values: ArrayLike, classes: ArrayLike) -> Interval:
     return two_way_bootstrap([sample], [np.zeros(len(sample))], [classes], n_boot=2_000)
 
 
-def _leaves(tree: Mapping[str, Any], change: Callable[[str, Any], Any]) -> dict[str, Any]:
-    """A tree of the same form, every leaf changed by its name and value."""
+def _leaves(
+    tree: Mapping[str, Any], change: Callable[[Sequence[str], Any], Any], above: Sequence[str] = ()
+) -> dict[str, Any]:
+    """A tree of the same form, every leaf changed by its path and value."""
     return {
-        name: _leaves(leaf, change) if isinstance(leaf, Mapping) else change(name, leaf) for name, leaf in tree.items()
+        name: _leaves(leaf, change, (*above, name)) if isinstance(leaf, Mapping) else change((*above, name), leaf)
+        for name, leaf in tree.items()
     }

@@ -6,6 +6,7 @@ Explained on page: object-attention.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +16,6 @@ from reproducible.attention.object import (
     LOCALITY,
     dissimilarity,
     grey_levels,
-    object_map,
     smallest_eigenvalue,
     uniform,
     walk,
@@ -31,6 +31,7 @@ from reproducible.evaluation.localisation import (
     peaks,
     pointing_hits,
 )
+from reproducible.models.unified import at_least_fp32
 
 Maps = Mapping[str, Tensor]
 """Feature maps by layer, the deepest last."""
@@ -42,24 +43,49 @@ GRAPHS = {"4e": ("4e", 0.0), "5b": ("5b", 0.0), "5b, released": ("5b", LOCALITY)
 RANDOM = "random box"
 
 
-def _each(map_of: Callable[[Tensor], Tensor], *layers: str) -> Callable[[Maps], list[Tensor]]:
-    return lambda maps: [map_of(maps[layer]) for layer in layers]
+class Seen:
+    """What a network sees in a batch of images: feature maps, and the graphs on them, each computed once.
+
+    Args:
+        maps: of the layers 4e and 5b, :math:`(B, C, H, W)` each.
+    """
+
+    def __init__(self, maps: Maps) -> None:
+        self.maps = maps
+        self._edges: dict[str, Tensor] = {}
+
+    def edges(self, graph: str) -> Tensor:
+        """Of a graph in ``GRAPHS``, :math:`(B, n, n)`."""
+        if graph not in self._edges:
+            layer, locality = GRAPHS[graph]
+            self._edges[graph] = dissimilarity(at_least_fp32(self.maps[layer]), locality)
+        return self._edges[graph]
+
+    def mass(self, graph: str, steps: int = STEPS, form: str = "columns") -> Tensor:
+        """Of a walk on a graph, :math:`(B, H, W)`; steps and form as in :func:`reproducible.attention.object.walk`."""
+        return walk(self.edges(graph), steps, form).unflatten(1, self.maps[GRAPHS[graph][0]].shape[2:])
 
 
-METHODS: Mapping[str, Callable[[Maps], list[Tensor]]] = {
-    "object attention": _each(object_map, *LAYERS),
-    "4e only": _each(object_map, "4e"),
-    "5b only": _each(object_map, "5b"),
-    "T = 9": _each(lambda u: object_map(u, steps=STEPS - 1), *LAYERS),
-    "T = 11": _each(lambda u: object_map(u, steps=STEPS + 1), *LAYERS),
-    "degree": _each(lambda u: object_map(u, form="degree"), *LAYERS),
-    "released": _each(lambda u: object_map(u, locality=LOCALITY), "5b"),
-    "as printed": _each(lambda u: object_map(u, form="rows"), *LAYERS),
+def _walks(*graphs: str, **options: Any) -> Callable[[Seen], list[Tensor]]:
+    return lambda seen: [seen.mass(graph, **options) for graph in graphs]
+
+
+def _each(map_of: Callable[[Tensor], Tensor], *layers: str) -> Callable[[Seen], list[Tensor]]:
+    return lambda seen: [map_of(seen.maps[layer]) for layer in layers]
+
+
+METHODS: Mapping[str, Callable[[Seen], list[Tensor]]] = {
+    "object attention": _walks(*LAYERS),
+    "4e only": _walks("4e"),
+    "5b only": _walks("5b"),
+    "T = 9": _walks(*LAYERS, steps=STEPS - 1),
+    "T = 11": _walks(*LAYERS, steps=STEPS + 1),
+    "degree": _walks(*LAYERS, form="degree"),
+    "released": _walks("5b, released"),
+    "as printed": _walks(*LAYERS, form="rows"),
     "feature norm": _each(feature_norm, *LAYERS),
     "embedding activation": _each(embedding_activation, "5b"),
-    "centre prior": lambda maps: [
-        centre_prior(*maps["4e"].shape[2:], maps["4e"].device).expand(len(maps["4e"]), -1, -1)
-    ],
+    "centre prior": _each(lambda u: centre_prior(*u.shape[2:], u.device).expand(len(u), -1, -1), "4e"),
 }
 """Name -> maps of one layer or several, each summing to one. The first is DeML's as the prose has it (columns, T = 10,
 layers 4e and 5b); the next seven change one thing in it; then come the baselines."""
@@ -71,28 +97,32 @@ def picture(masses: Sequence[Tensor], side: int) -> Tensor:
 
 
 def locate(
-    maps: Maps,
+    seen: Seen,
     side: int,
-    truth: tuple[Tensor, Tensor] | None,
+    truth: tuple[Tensor, Tensor | None] | None,
     generator: torch.Generator,
     methods: Sequence[str] = tuple(METHODS),
 ) -> dict[str, dict[str, Tensor]]:
     """What each method finds on each image.
 
     Args:
-        maps: of the layers 4e and 5b, :math:`(B, C, H, W)` each.
+        seen: what the methods read.
         side: of the images that boxes are found in, in pixels.
-        truth: boxes of the objects, :math:`(B, 4)`, and their masks, bool, :math:`(B, side, side)`, where known.
+        truth: boxes of the objects in pixel edges, :math:`(B, 4)`, and their masks, bool, :math:`(B, side, side)`, or
+            None where outlines are not known; None where nothing is.
         generator: places the random boxes, which have the sizes of the first method's.
         methods: names in ``METHODS``.
 
     Returns:
-        By method, float :math:`(B,)` each: ``area`` of its box (share of the image); where the truth is known also
-        ``iou`` of the box, ``in_box`` and ``in_object`` (mass, averaged over layers), ``scaled_in_object`` (the same
-        after scaling each map from 0 to 1, as before the box is found) and ``hit`` (pointing game). A random box has
-        the first two only.
+        By method, float :math:`(B,)` each: ``area`` of its box (share of the image); where boxes are known also ``iou``
+        of the box, ``in_box`` (mass, averaged over layers) and ``hit`` (pointing game); where masks are known also
+        ``in_object`` (mass) and ``scaled_in_object`` (the same after scaling each map from 0 to 1, as before the box is
+        found). A random box has the first two only.
+
+    Raises:
+        ValueError: for a box of the truth without area, or shapes that do not fit.
     """
-    masses = {name: METHODS[name](maps) for name in methods}
+    masses = {name: METHODS[name](seen) for name in methods}
     boxes = {name: object_boxes(of_layers, side)[0] for name, of_layers in masses.items()}
     boxes[RANDOM] = moved(boxes[methods[0]], side, generator)
     found = {name: {"area": box_share(box, side)} for name, box in boxes.items()}
@@ -103,10 +133,11 @@ def locate(
         found[name]["iou"] = box_iou(box, objects)
     for name, of_layers in masses.items():
         covered = [box_cells(objects, side, *mass.shape[1:]) for mass in of_layers]
-        inner = [mask_cells(masks, *mass.shape[1:]) for mass in of_layers]
         found[name]["in_box"] = _inside(of_layers, covered)
-        found[name]["in_object"] = _inside(of_layers, inner)
-        found[name]["scaled_in_object"] = _inside([_scaled(mass) for mass in of_layers], inner)
+        if masks is not None:
+            inner = [mask_cells(masks, *mass.shape[1:]) for mass in of_layers]
+            found[name]["in_object"] = _inside(of_layers, inner)
+            found[name]["scaled_in_object"] = _inside([_scaled(mass) for mass in of_layers], inner)
         point = peaks(picture(of_layers, side))
         found[name]["hit"] = pointing_hits(point, objects, TOLERANCE * side).float()
     return found
@@ -122,19 +153,19 @@ def _scaled(mass: Tensor) -> Tensor:
     return grey_levels(mass).float() / 255 + uniform(mass)[:, None, None]
 
 
-def graphs(maps: Maps) -> dict[str, dict[str, Tensor]]:
+def graphs(seen: Seen) -> dict[str, dict[str, Tensor]]:
     """How far the walk is from its stationary vector at T = 10, and why.
 
     Args:
-        maps: of the layers 4e and 5b, :math:`(B, C, H, W)` each.
+        seen: what has the graphs.
 
     Returns:
         By graph, :math:`(B,)` each: ``variation``, the total variation to the stationary vector (of the closed form),
         and ``eigenvalue``, the smallest of the transition matrix.
     """
     found = {}
-    for name, (layer, locality) in GRAPHS.items():
-        edges = dissimilarity(maps[layer].float(), locality)
+    for name in GRAPHS:
+        edges = seen.edges(name)
         gap = walk(edges, STEPS) - walk(edges, form="degree")
         found[name] = {"variation": gap.abs().sum(dim=1) / 2, "eigenvalue": smallest_eigenvalue(edges)}
     return found

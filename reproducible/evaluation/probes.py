@@ -90,9 +90,9 @@ def _read(embeddings: ArrayLike, parts: Sequence[Sequence[str]]) -> Iterator[tup
 
 def _average_precision(scores: NDArray[np.float64], wanted: NDArray[np.bool_]) -> float:
     """Mean, over the wanted images, of the share of wanted ones among those that score as high or higher."""
-    order = np.argsort(-scores, kind="stable")
-    hits = wanted[order]
-    return float((np.cumsum(hits)[hits] / (np.flatnonzero(hits) + 1)).mean())
+    of_wanted = scores[wanted]
+    hits, all_found = (len(among) - np.searchsorted(np.sort(among), of_wanted) for among in (of_wanted, scores))
+    return float((hits / all_found).mean())
 
 
 def _ridge(rows: NDArray[np.float64], one_hot: NDArray[np.float64], new: NDArray[np.float64]) -> NDArray[np.float64]:

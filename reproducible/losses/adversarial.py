@@ -76,8 +76,8 @@ def push_apart(learners: Sequence[Tensor], branches: int, margin: float = 2.0, s
 
     The mean over scales is taken, as of the metric losses (Eq. 5); the released code sums both. On L2-normalised
     outputs a margin of 2 is the diameter of the sphere, so that the term never switches off. With squared distances it
-    is the divergence of Kim et al. 2018 (ABE) at a margin of 1, and at a margin of 4 the mean cosine of the pairs, up
-    to a constant.
+    is the divergence of Kim et al. 2018 (ABE) at a margin of 1, and at a margin of 4 the sum over pairs of 1 + cosine
+    (the mean over images).
 
     Args:
         learners: outputs before normalisation, scale by scale, each :math:`(N, d_j)`.

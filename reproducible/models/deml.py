@@ -17,7 +17,7 @@ from reproducible.attention.channel import ChannelGates, FixedGates, fold
 from reproducible.attention.object import FORMS
 from reproducible.attention.windows import chance, cut, inside, object_window, placed, whole_image
 from reproducible.backbones.base import Backbone, as_tested
-from reproducible.models.unified import Learner
+from reproducible.models.unified import Learner, at_least_fp32
 from reproducible.resources import UserError, nearest_name
 from reproducible.types import Output
 
@@ -155,7 +155,7 @@ class DeML(nn.Module):
         for scale in range(self.scales):
             maps, gates = self._maps(scale, x)
             if gates is not None:
-                attention[f"gate_{scale + 1}"] = gates.float().mean(dim=(3, 4)).transpose(0, 1)
+                attention[f"gate_{scale + 1}"] = at_least_fp32(gates).mean(dim=(3, 4)).transpose(0, 1)
             inputs, outputs = self._learn(scale, maps[self._trunk(scale).last], len(x))
             pooled, learners = pooled + inputs, learners + outputs
             features[f"scale_{scale + 1}"] = _embed(outputs)
@@ -195,9 +195,9 @@ class DeML(nn.Module):
         return trunk.walk(fold(head, gates[:branches]), self.at, collect), gates
 
     def _learn(self, scale: int, maps: Tensor, images: int) -> tuple[list[Tensor], list[Tensor]]:
-        """What goes into each learner of a scale, and what comes out, in fp32."""
+        """What goes into each learner of a scale, and what comes out, in fp32 at least."""
         with torch.autocast(maps.device.type, enabled=False):
-            pooled = maps.float().mean(dim=(2, 3)).unflatten(0, (-1, images))
+            pooled = at_least_fp32(maps).mean(dim=(2, 3)).unflatten(0, (-1, images))
             inputs = list(pooled.expand(self.branches, -1, -1))
             return inputs, [self._learner(scale, j)(given) for j, given in enumerate(inputs)]
 

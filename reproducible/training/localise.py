@@ -24,7 +24,7 @@ from reproducible.data.splits import protocol, split
 from reproducible.data.store import Store, open_store
 from reproducible.data.transforms import crop_resize
 from reproducible.evaluation.localised import FROZEN, Look, pack
-from reproducible.evaluation.locating import LAYERS, METHODS, graphs, locate
+from reproducible.evaluation.locating import LAYERS, METHODS, Seen, graphs, locate
 from reproducible.progress import progress
 from reproducible.records import run_folder
 from reproducible.training import checkpoint
@@ -136,15 +136,18 @@ def _look(
         found = backbone(images, view.layers)
     maps = {name: found[layer] for name, layer in zip(LAYERS, view.layers, strict=True)}
     with _timed(seconds["walk"]):
-        METHODS["object attention"](maps)
+        METHODS["object attention"](Seen(maps))
     truth, shares = None, {}
-    if store.boxes is not None and store.masks is not None:
-        boxes = torch.from_numpy(store.boxes[indices, 0]).to(device)
-        masks = torch.from_numpy(store.masks[indices]).to(device) > 0
+    if store.boxes is not None and not np.isnan(store.boxes[:, 0]).any():
+        boxes, masks = torch.from_numpy(store.boxes[indices, 0]).to(device), None
+        shares["box"] = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1) / side**2
+        if store.masks is not None:
+            masks = torch.from_numpy(store.masks[indices]).to(device) > 0
+            shares["object"] = masks.float().mean(dim=(1, 2))
         truth = boxes, masks
-        shares = {"box": (boxes[:, 2:] - boxes[:, :2]).prod(dim=1) / side**2, "object": masks.float().mean(dim=(1, 2))}
+    seen = Seen(maps)
     places = generator(0, "random boxes", start)
-    return {"truth": shares, "methods": locate(maps, side, truth, places), "graphs": graphs(maps)}
+    return {"truth": shares, "methods": locate(seen, side, truth, places), "graphs": graphs(seen)}
 
 
 @contextmanager

@@ -131,6 +131,12 @@ def test_constant_layer_leaves_the_box_to_the_other() -> None:
     assert torch.equal(object_boxes([informative, constant], 64)[0], object_boxes([informative], 64)[0])
 
 
+def test_no_maps_have_no_boxes() -> None:
+    boxes, whole = object_boxes([torch.rand(0, 5, 5), torch.rand(0, 3, 3)], 64)
+    assert (boxes.shape, boxes.dtype) == ((0, 4), torch.int64)
+    assert (whole.shape, whole.dtype) == ((0,), torch.bool)
+
+
 @pytest.fixture(scope="module")
 def real() -> dict[str, Tensor]:
     """Maps of BVLC GoogLeNet on 16 photographs of groceries, fp64."""

@@ -141,6 +141,32 @@ def test_map_is_differentiable_and_equal_features_have_no_gradient() -> None:
     assert maps.grad.eq(0).all()
 
 
+def test_map_of_zeros_is_uniform() -> None:
+    zeros = torch.zeros(2, 4, 4)
+    assert uniform(zeros).all()
+    assert grey_levels(zeros).abs().max() == 0
+
+
+@pytest.mark.parametrize("form", ["rows", "columns", "degree"])
+def test_graph_without_edges_has_a_finite_gradient(form: str) -> None:
+    edges = torch.stack([torch.zeros(3, 3), 1 - torch.eye(3)]).requires_grad_()
+    mass = walk(edges, form=form)
+    torch.testing.assert_close(mass, torch.full((2, 3), 1 / 3))
+    (gradient,) = torch.autograd.grad(mass[:, 0].sum(), edges)
+    assert torch.isfinite(gradient).all()
+
+
+def test_locality_is_in_sides_of_maps_that_are_not_square() -> None:
+    """Each axis in its own side, so that a map on its side has the same edges."""
+    features = draw(2, 5, 3, 6, dtype=torch.float64)
+    rows, columns = (v.flatten() for v in torch.meshgrid(torch.arange(3), torch.arange(6), indexing="ij"))
+    square = ((rows[:, None] - rows) / 3) ** 2 + ((columns[:, None] - columns) / 6) ** 2
+    wanted = dissimilarity(features) * torch.exp(-square.double() / (2 * LOCALITY**2))
+    torch.testing.assert_close(dissimilarity(features, LOCALITY), wanted, rtol=1e-6, atol=1e-9)
+    turned = object_map(features.transpose(2, 3), locality=LOCALITY)
+    torch.testing.assert_close(object_map(features, locality=LOCALITY), turned.transpose(1, 2))
+
+
 def test_unknown_form() -> None:
     with pytest.raises(UserError, match=r"no form 'column' of the walk. Did you mean 'columns'\?"):
         walk(torch.ones(1, 2, 2), form="column")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +74,37 @@ def test_damage_and_wrong_names_are_named(tmp_path: Path) -> None:
         localised.values(made(), "walks", "iou")
     with pytest.raises(UserError, match=r"walk: no 'hits'\. Did you mean 'hit'\?"):
         localised.values(made(), "walk", "hits")
+    with pytest.raises(UserError, match=r"has no graph '5c'\. Did you mean '5b'\?"):
+        localised.graph(made(), "5c", "variation")
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 1.01, 200.0])
+def test_values_that_cannot_be_kept_are_refused(wrong: float) -> None:
+    graphs = {"5b": {"variation": np.array([0.5, 1 + 1e-6, wrong]), "eigenvalue": np.zeros(3)}}
+    with pytest.raises(UserError, match=r"look 'look', 5b, variation: value 2 of 3 must be from -1 to 1, found "):
+        made(graphs=graphs)
+
+
+def cut_short(packed: str) -> str:
+    return packed[:-5]
+
+
+def half_a_value(packed: str) -> str:
+    return base64.b85encode(zlib.compress(zlib.decompress(base64.b85decode(packed))[:-1])).decode()
+
+
+@pytest.mark.parametrize("spoil", [cut_short, half_a_value, "é{}".format, "{} ".format, lambda packed: 7])
+def test_values_that_are_damaged_are_named(spoil: Callable[[str], object]) -> None:
+    look = made()
+    look["methods"]["walk"]["iou"] = spoil(look["methods"]["walk"]["iou"])
+    look["graphs"]["4e"]["eigenvalue"] = spoil(look["graphs"]["4e"]["eigenvalue"])
+    said = "the stored values cannot be read .*: the file is damaged"
+    with pytest.raises(UserError, match=f"look 'look', walk, iou: {said}"):
+        localised.values(look, "walk", "iou")
+    with pytest.raises(UserError, match=f"look 'look', 4e, eigenvalue: {said}"):
+        localised.graph(look, "4e", "eigenvalue")
+    with pytest.raises(UserError, match=f"look 'look', walk, iou: {said}"):
+        localised.means(look)
 
 
 def test_degenerate_boxes() -> None:
@@ -113,15 +147,14 @@ def test_claims_read_what_was_measured_on_frozen_networks() -> None:
         "frozen"
     )
     table = table[read].set_index(["claim", "criterion"])
-    if "glyphs" in COMMITTED:
-        draws = [split("glyphs", "half", draw).test for draw in range(10)]
-        classes = localised.labels(COMMITTED["glyphs"])
-        ours, prior = (
-            localised.values(COMMITTED["glyphs"], name, "in_object") for name in ("object attention", "centre prior")
-        )
-        gap = np.mean([100 * (ours - prior)[np.isin(classes, tested)].mean() for tested in draws])
-        assert table.loc[("D09", 0), "mean"] == pytest.approx(gap)
-        assert table.loc[("D09", 0), "n"] == 10
+    draws = [split("glyphs", "half", draw).test for draw in range(10)]
+    classes = localised.labels(COMMITTED["glyphs"])
+    ours, prior = (
+        localised.values(COMMITTED["glyphs"], name, "in_object") for name in ("object attention", "centre prior")
+    )
+    gap = np.mean([100 * (ours - prior)[np.isin(classes, tested)].mean() for tested in draws])
+    assert table.loc[("D09", 0), "mean"] == pytest.approx(gap)
+    assert table.loc[("D09", 0), "n"] == 10
     assert not table["criteria_changed"].any()
 
 
@@ -134,8 +167,9 @@ def test_interval_resamples_whole_classes() -> None:
     assert 0.3 < low < 0.4 < high < 0.5
 
 
-def test_every_look_is_of_a_view() -> None:
-    assert set(COMMITTED) <= set(views())
+def test_every_look_is_of_a_view_and_those_that_claims_read_are_there() -> None:
+    """Without them the tests of each look would pass for want of one."""
+    assert set(localised.FROZEN) <= set(COMMITTED) <= set(views())
 
 
 @each_look

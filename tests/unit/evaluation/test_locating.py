@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from reproducible.evaluation.locating import GRAPHS, METHODS, RANDOM, graphs, locate, picture
+from reproducible.attention.object import LOCALITY, dissimilarity, object_map
+from reproducible.evaluation import locating
+from reproducible.evaluation.locating import GRAPHS, METHODS, RANDOM, Seen, graphs, locate, picture
 
 SIDE = 64
 
@@ -31,7 +33,7 @@ def planted(noise: float = 0.02) -> tuple[dict[str, torch.Tensor], torch.Tensor,
 @pytest.fixture(scope="module")
 def found() -> dict[str, dict[str, torch.Tensor]]:
     maps, boxes, masks = planted()
-    return locate(maps, SIDE, (boxes, masks), torch.Generator().manual_seed(0))
+    return locate(Seen(maps), SIDE, (boxes, masks), torch.Generator().manual_seed(0))
 
 
 def test_features_show_the_object_and_the_centre_does_not(found: dict[str, dict[str, torch.Tensor]]) -> None:
@@ -69,10 +71,38 @@ def test_random_boxes_have_the_size_of_those_found(found: dict[str, dict[str, to
 
 
 def test_without_a_truth_there_are_areas_only(found: dict[str, dict[str, torch.Tensor]]) -> None:
-    alone = locate(planted()[0], SIDE, None, torch.Generator().manual_seed(0), ("object attention", "4e only"))
+    alone = locate(Seen(planted()[0]), SIDE, None, torch.Generator().manual_seed(0), ("object attention", "4e only"))
     assert list(alone) == ["object attention", "4e only", RANDOM]
     assert all(set(values) == {"area"} for values in alone.values())
     assert torch.equal(alone["4e only"]["area"], found["4e only"]["area"])
+
+
+def test_boxes_without_masks_say_all_but_what_lies_on_the_object(found: dict[str, dict[str, torch.Tensor]]) -> None:
+    maps, boxes, _ = planted()
+    boxed = locate(Seen(maps), SIDE, (boxes, None), torch.Generator().manual_seed(0))
+    for name, values in boxed.items():
+        assert set(values) == set(found[name]) - {"in_object", "scaled_in_object"}
+        assert all(torch.equal(found[name][quantity], value) for quantity, value in values.items())
+
+
+def test_each_graph_is_computed_once_and_masses_are_those_of_object_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, computed = Seen(planted(0.4)[0]), []
+
+    def counted(maps: torch.Tensor, locality: float) -> torch.Tensor:
+        computed.append((maps.shape[1], locality))
+        return dissimilarity(maps, locality)
+
+    monkeypatch.setattr(locating, "dissimilarity", counted)
+    masses = {name: method(seen) for name, method in METHODS.items()}
+    graphs(seen)
+    assert sorted(computed) == [(12, 0.0), (20, 0.0), (20, LOCALITY)]
+    options = {"object attention": {}, "T = 9": {"steps": 9}, "T = 11": {"steps": 11}, "degree": {"form": "degree"}}
+    for name, changes in (options | {"as printed": {"form": "rows"}}).items():
+        wanted = [object_map(seen.maps[layer], **changes) for layer in ("4e", "5b")]
+        assert all(torch.equal(a, b) for a, b in zip(masses[name], wanted, strict=True)), name
+    for layer in ("4e", "5b"):
+        assert torch.equal(masses[f"{layer} only"][0], object_map(seen.maps[layer]))
+    assert torch.equal(masses["released"][0], object_map(seen.maps["5b"], locality=LOCALITY))
 
 
 def test_picture_adds_the_layers() -> None:
@@ -85,7 +115,7 @@ def test_picture_adds_the_layers() -> None:
 def test_graphs_are_those_of_numpy() -> None:
     """Transition matrix, stationary vector and walk in double precision, by eigenvectors and matrix powers."""
     maps, *_ = planted(0.4)
-    found = graphs(maps)
+    found = graphs(Seen(maps))
     for name, (layer, locality) in GRAPHS.items():
         cells = maps[layer].shape[2]
         grid = np.stack(np.unravel_index(np.arange(cells**2), (cells, cells)), 1)

@@ -136,7 +136,7 @@ def test_push_apart_is_the_released_formula() -> None:
 
 @pytest.mark.parametrize("margin", [1.0, 4.0])
 def test_push_apart_of_squares(margin: float) -> None:
-    """ABE's divergence at a margin of 1; at 4, the sum of 1 + cosine over the pairs."""
+    """ABE's divergence at a margin of 1; at 4, the sum of 1 + cosine over the pairs, in the mean over images."""
     found = learners(3)
     total, cosines = 0.0, 0.0
     for j in range(3):

@@ -269,6 +269,14 @@ def test_random_window_hangs_on_the_image_alone_and_lies_anywhere() -> None:
     assert (4 * together[:, :2]).std(0).tolist() == pytest.approx([12**-0.5] * 2, abs=0.08)
 
 
+@pytest.mark.parametrize("zoom", ["full", "attention"])
+def test_double_precision_stays(zoom: str) -> None:
+    model = deml(scales=2, branches=2, zoom=zoom)
+    wanted, found = model(pictures()), model.double()(pictures().double())
+    assert found.embedding.dtype == found.inputs[0].dtype == found.attention["gate_1"].dtype == torch.float64
+    torch.testing.assert_close(found.embedding.float(), wanted.embedding, rtol=1e-3, atol=1e-4)
+
+
 def test_constant_images_stay_whole_and_are_counted() -> None:
     images = pictures()
     images[1] = 90.0

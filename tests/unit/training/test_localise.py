@@ -65,6 +65,25 @@ def test_values_are_those_of_a_loop_over_images(glyphs: Store, monkeypatch: pyte
     assert localised.values(look, "as printed", "area").tolist() == [1.0] * len(indices)
 
 
+def test_boxes_without_masks_are_a_truth_of_boxes(glyphs: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(localise, "chosen", lambda *_: np.arange(0, 800, 100))
+    view = View("few", "glyphs", "compact_googlenet", 48)
+    whole = measure(view, "cpu")
+    boxed, missing = replace(glyphs, masks=None), replace(glyphs, boxes=glyphs.boxes.copy())
+    monkeypatch.setattr(localise, "open_store", lambda name: boxed)
+    look = measure(view, "cpu")
+    assert look["truth"] == {"box": whole["truth"]["box"]}
+    on_object = {"in_object", "scaled_in_object"}
+    assert look["methods"] == {
+        name: {q: packed for q, packed in of.items() if q not in on_object} for name, of in whole["methods"].items()
+    }
+    missing.boxes[5] = np.nan
+    monkeypatch.setattr(localise, "open_store", lambda name: missing)
+    look = measure(view, "cpu")
+    assert look["truth"] == {}
+    assert set(look["methods"]["object attention"]) == {"area"}
+
+
 def test_seen_and_unseen_classes_of_the_draw(glyphs: Store) -> None:
     view = View("few", "glyphs", "compact_googlenet", 48, "seen", 0, run())
     drawn = split("glyphs", "half", 1)
