@@ -197,6 +197,21 @@ def criteria_hash(claims: Claim | ClaimSet, study: str | None = None) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def supported_if(criterion: Criterion) -> str:
+    """What a criterion asks for before it says *supported*, in signs: ``> +1`` (both intervals above 1 point),
+    ``< -10``, ``within ±2``, ``<= 10``; empty for tests without a margin or threshold."""
+    if "threshold" in criterion:
+        spare = f" (± {criterion['tolerance']:g})" if criterion.get("tolerance") else ""
+        return f"{criterion['relation']} {criterion['threshold']:g}{spare}"
+    if "margin" not in criterion:
+        return ""
+    margin = criterion["margin"]
+    if criterion["test"] == "no_difference":
+        return f"within ±{margin:g}"
+    relation, sign = {"greater": ">+", "less": "<-", "not_less": ">-", "not_greater": "<+"}[criterion["direction"]]
+    return f"{relation} {sign if margin else ''}{margin:g}"
+
+
 def _claim(entry: Any, where: str) -> Claim:
     if isinstance(entry, dict) and _is_text(entry.get("id")):
         where = f"{where.rsplit(',', 1)[0]}, claim {entry['id']}"

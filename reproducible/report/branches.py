@@ -5,6 +5,7 @@ Every number comes from a record or is computed from a model; what has not been 
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,19 +13,22 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from reproducible.contrasts import by_run
+from reproducible.records import measurements
 from reproducible.report.figures import WIDTH, styled
 from reproducible.report.tables import NOT_RUN, difference, gain_over_untouched, mean_interval, spread, values_of
+from reproducible.resources import manifests
 from reproducible.studies import Arm, Study
 from reproducible.types import Batch, RunRecord
 
 IN_A_ROW = 4  # matrices of a figure
+Benchmark = tuple[Study, Sequence[RunRecord]]  # a study and its records
 
 
 def measure_table(
     arms: Sequence[Arm],
     records: Sequence[RunRecord],
-    metrics: Mapping[str, str],
-    published: Mapping[str, Mapping[str, float]] | None = None,
+    metrics: Mapping[str, str | Sequence[str]],
+    published: Mapping[str, Mapping[str, float | str]] | None = None,
 ) -> pd.DataFrame:
     """Any metrics of the test classes at the selected checkpoint, a row an arm, with t intervals over class draws; a
     metric that an arm that was run does not have, such as a cosine of its only learner, leaves its cell empty.
@@ -32,27 +36,37 @@ def measure_table(
     Args:
         arms: in the order of the rows.
         records: of their study.
-        metrics: column -> name as in the records.
-        published: numbers to stand beside, by column title and arm.
+        metrics: column -> name as in the records, or several names, whose means stand in one cell.
+        published: numbers or texts to stand beside, by column title and arm.
     """
     rows = []
     for arm in arms:
-        found = {title: values_of(records, arm.name, metric=name) for title, name in metrics.items()}
-        ran = any(found.values())
+        found = {
+            title: [
+                values_of(records, arm.name, metric=name) for name in ([names] if isinstance(names, str) else names)
+            ]
+            for title, names in metrics.items()
+        }
+        draws = max(len(values) for column in found.values() for values in column)
         rows.append(
             {
                 "arm": arm.title,
                 **{title: values.get(arm.name, float("nan")) for title, values in (published or {}).items()},
-                "draws": f"{max(map(len, found.values()))} of {arm.draws}",
-                **{title: spread([*values.values()]) if values or not ran else "" for title, values in found.items()},
+                "draws": f"{draws} of {arm.draws}",
+                **{title: _measured([[*v.values()] for v in column], draws) for title, column in found.items()},
             }
         )
     return pd.DataFrame(rows)
 
 
-def effect_table(
-    pairs: Mapping[str, tuple[Arm, Arm]], benchmarks: Mapping[str, tuple[Study, Sequence[RunRecord]]]
-) -> pd.DataFrame:
+def _measured(column: Sequence[Sequence[float]], draws: int) -> str:
+    """One metric with its interval, or the means of several; nothing where the arm ran and does not have it."""
+    if not all(column):
+        return "" if draws else NOT_RUN
+    return spread(column[0]) if len(column) == 1 else " / ".join(f"{np.mean(values):.1f}" for values in column)
+
+
+def effect_table(pairs: Mapping[str, tuple[Arm, Arm]], benchmarks: Mapping[str, Benchmark]) -> pd.DataFrame:
     """Paired differences of Recall@1 at the selected checkpoint, in points: a row a pair, a column a benchmark.
 
     Args:
@@ -63,17 +77,53 @@ def effect_table(
     for title, (treatment, control) in pairs.items():
         row = {"changed": title, "compared": f"{treatment.title} - {control.title}"}
         for name, (study, records) in benchmarks.items():
-            gaps = difference(records, treatment.name, control.name)
-            low, high = mean_interval(gaps)
-            found = f"{np.mean(gaps):+.1f} [{low:+.1f}, {high:+.1f}], n = {len(gaps)}" if len(gaps) > 1 else NOT_RUN
-            row[name] = found if {treatment.name, control.name} <= {arm.name for arm in study.arms} else ""
+            found = _effect(records, treatment.name, control.name)
+            row[name] = found if _declares(study, treatment.name, control.name) else ""
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def term_table(
-    benchmark: tuple[Study, Sequence[RunRecord]], arms: Sequence[str], term: str, title: str
-) -> pd.DataFrame:
+def ledger_table(part: str, benchmarks: Mapping[str, Sequence[Benchmark]]) -> pd.DataFrame:
+    """A part of ``data_manifests/ledger.csv``: what paper, released code and this study choose, and what the choices
+    that were not taken are worth: arm less the default one in Recall@1 at the selected checkpoint, in points.
+
+    Args:
+        part: ``model``, ``objective`` or ``training``.
+        benchmarks: title -> studies and their records; a pair of arms is read from the first study with records of it,
+            and left out where no study declares it.
+    """
+    rows = []
+    for line in csv.DictReader((manifests() / "ledger.csv").open(newline="", encoding="utf-8")):
+        if line["part"] != part:
+            continue
+        row = {"choice": line["choice"] + (f" ({line['claim']})" if line["claim"] else "")}
+        row |= {"paper": line["paper"], "released code": line["released"], "here": line["here"]}
+        pairs = [tuple(pair.split(" - ")) for pair in line["compared"].split("; ") if pair]
+        for title, studies in benchmarks.items():
+            worth = (_worth(studies, *pair) for pair in pairs)
+            row[f"worth on {title}"] = "; ".join(filter(None, worth))
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _worth(studies: Sequence[Benchmark], treatment: str, control: str) -> str:
+    declared = [(study, records) for study, records in studies if _declares(study, treatment, control)]
+    found = [(study, _effect(records, treatment, control)) for study, records in declared]
+    found.sort(key=lambda one: one[1] == NOT_RUN)
+    return f"{found[0][0].arm(treatment).title}: {found[0][1]}" if found else ""
+
+
+def _declares(study: Study, *names: str) -> bool:
+    return set(names) <= {arm.name for arm in study.arms}
+
+
+def _effect(records: Sequence[RunRecord], treatment: str, control: str) -> str:
+    gaps = difference(records, treatment, control)
+    low, high = mean_interval(gaps)
+    return f"{np.mean(gaps):+.1f} [{low:+.1f}, {high:+.1f}], n = {len(gaps)}" if len(gaps) > 1 else NOT_RUN
+
+
+def term_table(benchmark: Benchmark, arms: Sequence[str], term: str, title: str) -> pd.DataFrame:
     """A term of the objective at the first, the middle and the last look, mean over class draws; a row an arm.
 
     Args:
@@ -151,15 +201,18 @@ def cost(study: Study, arm: Arm) -> tuple[int, int]:
 
 def cost_table(study: Study, arms: Sequence[Arm], records: Sequence[RunRecord], base: str) -> pd.DataFrame:
     """What the arms cost: parameters, operations, and minutes of a run, the fastest recorded or, where there are none,
-    declared.
+    declared; and the time of a training step, where ``data_manifests/measurements.csv`` has any of the study.
 
     Args:
         study: whose arms these are.
         arms: in the order of the rows.
         records: of the study.
-        base: name of the arm whose operations the others' are counted in.
+        base: name of the arm whose operations and step the others' are counted in.
     """
     flops = cost(study, study.arm(base))[1]
+    measured = {row["quantity"]: float(row["value"]) for row in measurements() if row["study"] == study.name}
+    ratio = f"{{}}_time_ratio_to_{base}".replace("-", "_")
+    measured |= {ratio.format(base): 1.0} if measured else {}
     rows = []
     for arm in arms:
         seconds = [r["environment"]["seconds"] for r in by_run(records, arm.name).values()]
@@ -172,9 +225,12 @@ def cost_table(study: Study, arms: Sequence[Arm], records: Sequence[RunRecord], 
                 "GFLOP an image": f"{own / 1e9:.2f}",
                 f"times {study.arm(base).title}": own / flops,
                 "minutes a run": minutes,
+                f"training step, times {study.arm(base).title}": measured.get(
+                    ratio.format(arm.name.replace("-", "_")), float("nan")
+                ),
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
 
 def probe_table(records: Sequence[RunRecord], arms: Mapping[str, str]) -> pd.DataFrame:

@@ -294,12 +294,18 @@ def elsewhere_table(
 
 
 def degenerate_table(looks: Mapping[str, localised.Look]) -> pd.DataFrame:
-    """Share of degenerate boxes of object attention by look, in per cent."""
-    rows = []
+    """Share of degenerate boxes of object attention by look, in per cent: of all images, and, where a frozen network
+    looked at both halves of the class draws, of those that a draw trains on and of its test classes."""
+    rows, halves = [], localised.frozen_records(looks)
     for name, look in looks.items():
         share = 100 * localised.degenerate(localised.values(look, "object attention", "area"))
         low, high = localised.class_interval(share, localised.labels(look))
-        rows.append(
-            {"images": name, "count": f"{len(share)}", "degenerate, %": f"{share.mean():.1f} [{low:.1f}, {high:.1f}]"}
-        )
+        row = {"images": name, "count": f"{len(share)}", "degenerate, %": f"{share.mean():.1f} [{low:.1f}, {high:.1f}]"}
+        study = localised.FROZEN.get(name, ("",))[0]
+        tests = [r["selected"]["test"] for r in halves if (r["study"], r["arm"]) == (study, "frozen-oam")]
+        of_test = [test["degenerate_map_share"] for test in tests]
+        rises = [test["degenerate_map_rise"] for test in tests]
+        of_seen = [of - rise for of, rise in zip(of_test, rises, strict=True)]
+        split = {"training classes, %": of_seen, "test classes, %": of_test, "test less training": rises}
+        rows.append(row | {title: spread(values) if tests else "" for title, values in split.items()})
     return pd.DataFrame(rows)

@@ -14,7 +14,7 @@ from IPython.display import HTML
 
 from reproducible.claims import verdict_table
 from reproducible.contrasts import by_run, describe, fails_here, look
-from reproducible.criteria import load_claims
+from reproducible.criteria import load_claims, supported_if
 from reproducible.evaluation import detectable_difference, prediction_interval, t_interval
 from reproducible.studies import Arm, Study
 from reproducible.types import RunRecord
@@ -232,7 +232,7 @@ def claims_on_page(
         records_by_study: other records than the committed ones.
     """
     table = verdict_table(detail=True, records_by_study=records_by_study)
-    table = table[(table["page"] == page) & (table["level"] == level)]
+    table, claims = table[(table["page"] == page) & (table["level"] == level)], load_claims()
     found = {
         "claim": [
             f"{c}" if decides else f"{c} (context)" for c, decides in zip(table["claim"], table["decides"], strict=True)
@@ -247,7 +247,10 @@ def claims_on_page(
             "difference": table["mean"].astype(float),
             "t interval": [_interval(*pair) for pair in zip(table["t_low"], table["t_high"], strict=True)],
             "bootstrap": [_interval(*pair) for pair in zip(table["b_low"], table["b_high"], strict=True)],
-            "margin": table["margin"].astype(float),
+            "supported if": [
+                supported_if(claims[c].criteria[place])
+                for c, place in zip(table["claim"], table["criterion"], strict=True)
+            ],
             "p (Holm)": [_probability(p) for p in table["p_holm"]],
             "p (sign test)": [_probability(p) for p in table["p_sign"]],
             "draws that would settle it": ["" if pd.isna(n) else f"{n:.0f}" for n in table["seeds_needed"]],
@@ -259,7 +262,8 @@ def claims_on_page(
 
 
 def criteria_on_page(page: str, level: str) -> pd.DataFrame:
-    """What was fixed before the first run for the claims of a page at one level: claim, comparison, margin, reason.
+    """What was fixed before the first run for the claims of a page at one level: claim, comparison, what would be
+    *supported*, reason.
 
     The text of a criterion that was changed later stands in a row of its own that says until when it held.
     """
@@ -268,7 +272,7 @@ def criteria_on_page(page: str, level: str) -> pd.DataFrame:
             "claim": f"{claim.id}{until}",
             "what it says": claim.claim,
             "compared": describe(criterion),
-            "margin or threshold": criterion.get("margin", criterion.get("threshold")),
+            "supported if": supported_if(criterion),
             "why that much": criterion.get("margin_reason", criterion.get("reason", "")),
             "smallest difference that so many draws detect": criterion.get("detectable"),
         }
@@ -281,6 +285,17 @@ def criteria_on_page(page: str, level: str) -> pd.DataFrame:
         if claim.page == page and criterion["level"] == level
     ]
     return pd.DataFrame(rows)
+
+
+def notes_on_page(page: str) -> pd.DataFrame:
+    """What the file of claims notes on the claims of a page, to be read beside their verdicts: a row a claim that has a
+    note.
+
+    Args:
+        page: name of the page in ``claims.yaml``.
+    """
+    noted = [claim for claim in load_claims().claims if claim.page == page and claim.note]
+    return pd.DataFrame({"claim": [claim.id for claim in noted], "note": [claim.note for claim in noted]})
 
 
 def agreement(study: Study, records: Sequence[RunRecord], here: Sequence[RunRecord]) -> pd.DataFrame:

@@ -49,6 +49,13 @@ def test_there_is_one_parameters_cell_and_its_profile_is_smoke(path: Path) -> No
 
 
 @each_notebook
+def test_notes_on_claims_stand_once_on_a_page_with_their_verdicts(path: Path) -> None:
+    shown = "\n".join(cell.source for cell in code(path))
+    asked = set(re.findall(r'claims_on_page\("([\w-]+)"', shown))
+    assert sorted(re.findall(r'notes_on_page\("([\w-]+)"', shown)) == sorted(asked)
+
+
+@each_notebook
 def test_cleaning_again_changes_nothing(path: Path, tmp_path: Path) -> None:
     copy = tmp_path / path.name
     shutil.copyfile(path, copy)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from scipy import stats
 
-from reproducible.criteria import STATISTICAL, Claim, ClaimSet, criteria_hash, load_claims
+from reproducible.criteria import STATISTICAL, Claim, ClaimSet, criteria_hash, load_claims, supported_if
 from reproducible.resources import UserError
 
 SERIES = {"D": 35, "R": 11, "V": 19, "B": 24, "G": 20, "X": 6}
@@ -239,3 +239,21 @@ def test_the_hash_of_one_claim(claims: ClaimSet) -> None:
     claim: Claim = claims["D04"]
     assert len(criteria_hash(claim)) == 64
     assert criteria_hash(claim) != criteria_hash(claims["D05"])
+
+
+@pytest.mark.parametrize(
+    ("change", "signs"),
+    [
+        ({"direction": "greater", "margin": 1.0}, "> +1"),
+        ({"direction": "greater", "margin": 0.0}, "> 0"),
+        ({"direction": "less", "margin": 10.0}, "< -10"),
+        ({"direction": "not_less", "margin": 1.5}, "> -1.5"),
+        ({"direction": "not_greater", "margin": 1.0}, "< +1"),
+        ({"test": "no_difference", "margin": 2.0}, "within ±2"),
+        ({"test": "threshold", "relation": "<=", "threshold": 10.0}, "<= 10"),
+        ({"test": "measured", "relation": "~", "threshold": 0.7, "tolerance": 0.1}, "~ 0.7 (± 0.1)"),
+        ({"test": "editorial"}, ""),
+    ],
+)
+def test_what_is_asked_for_is_stated_in_signs(change: dict[str, Any], signs: str) -> None:
+    assert supported_if({"test": "difference", **change}) == signs

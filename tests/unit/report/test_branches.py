@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,9 @@ from tiny_runs import tiny_config
 
 from reproducible.config import Component
 from reproducible.report import branches
+from reproducible.resources import manifests
 from reproducible.studies import Arm, Study
+from reproducible.studies import study as by_name
 
 ONE, TWO = Arm("one", "One", draws=2, minutes=7), Arm("two", "Two", draws=2, minutes=9)
 
@@ -35,6 +39,8 @@ def test_measures_stand_beside_what_was_published() -> None:
     assert table["cosine"].tolist() == ["5.0 [-58.5, 68.5]", "not run"]
     both = branches.measure_table([ONE], runs(), {"cosine": "gate_cosine", "other": "not_measured"})
     assert both["other"].tolist() == [""]
+    joined = branches.measure_table([ONE, TWO], runs()[:2], {"both": ("recall_at_1", "gate_cosine")})
+    assert joined["both"].tolist() == ["55.0 / 5.0", "not run"]
     assert table["paper"].tolist() == [8.0, pytest.approx(float("nan"), nan_ok=True)]
 
 
@@ -43,6 +49,34 @@ def test_effects_are_paired() -> None:
     other = replace(study, arms=(ONE,))
     table = branches.effect_table({"switch": (TWO, ONE)}, {"a": (study, runs()), "b": (study, []), "c": (other, [])})
     assert table.iloc[0].tolist() == ["switch", "Two - One", "+2.0 [-10.7, +14.7], n = 2", "not run", ""]
+
+
+def test_the_ledger_says_what_each_choice_is_worth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "ledger.csv").write_text(
+        "part,choice,paper,released,here,claim,compared\n"
+        "model,gate,one,two,one,,two - one; three - one\n"
+        "model,rate,1,2,1,D31,\n"
+        "training,steps,1,2,1,,\n"
+    )
+    monkeypatch.setattr(branches, "manifests", lambda: tmp_path)
+    study = Study("tiny", "Tiny", lambda _: tiny_config(), {}, (ONE, TWO), (), ())
+    less = replace(study, arms=(ONE,))
+    table = branches.ledger_table("model", {"a": [(less, []), (study, []), (study, runs())], "b": [(less, runs())]})
+    assert table["choice"].tolist() == ["gate", "rate (D31)"]
+    assert table["worth on a"].tolist() == ["Two: +2.0 [-10.7, +14.7], n = 2", ""]
+    assert table["worth on b"].tolist() == ["", ""]
+    assert branches.ledger_table("model", {"a": [(study, [])]})["worth on a"].tolist()[0] == "Two: not run"
+
+
+def test_every_pair_of_the_ledger_is_declared_somewhere() -> None:
+    declared = [
+        {arm.name for arm in by_name(name).arms} for name in ("deml", "glyph_deml", "baseline", "glyph_baseline")
+    ]
+    with (manifests() / "ledger.csv").open(newline="", encoding="utf-8") as file:
+        pairs = [pair for line in csv.DictReader(file) for pair in line["compared"].split("; ") if pair]
+    assert pairs
+    for pair in pairs:
+        assert any(set(pair.split(" - ")) <= arms for arms in declared), pair
 
 
 def test_terms_at_three_looks() -> None:
@@ -100,6 +134,14 @@ def test_costs_are_those_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     made = runs()[:2]
     for run in made:
         run["environment"] = {"seconds": 120.0 + run["draw"]}
+    steps = [
+        {"study": name, "quantity": "two_time_ratio_to_one", "value": value}
+        for name, value in (("other", "9"), ("tiny", "2.84"))
+    ]
+    monkeypatch.setattr(branches, "measurements", lambda: steps)
     table = branches.cost_table(study, [two, ONE], made, base="one")
+    assert table["training step, times One"].tolist() == [2.84, 1]
+    steps.pop()  # nothing measured of this study: no column
+    assert "training step, times One" not in branches.cost_table(study, [two, ONE], made, base="one")
     assert table["minutes a run"].tolist() == ["9 (declared)", "2"]
     assert table["times One"].tolist() == [(low + high + 144) / (low + high + 72), 1]

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from reproducible.data.splits import split
 from reproducible.evaluation import localised as measured
 from reproducible.report import figures, localised
 from reproducible.report.localised import FOUND, Tile
@@ -84,6 +85,24 @@ def test_degenerate_table() -> None:
     made = {"made": {**look(), "methods": {"object attention": look()["methods"]["walk"]}}}
     (row,) = localised.degenerate_table(made).to_dict("records")
     assert row["degenerate, %"] == "25.0 [25.0, 25.0]"  # 0 and 1 of eight steps from 0 to 1
+    assert row["training classes, %"] == ""  # a look that is not split by class draws
+
+
+def test_degenerate_maps_are_split_as_the_class_draws_are() -> None:
+    looks = measured.load()
+    rows = localised.degenerate_table({name: looks[name] for name in ("caltech-224", "groceries-160")})
+    whole, halves = rows.to_dict("records")
+    assert whole["test classes, %"] == ""
+    flawed = measured.degenerate(measured.values(looks["groceries-160"], "object attention", "area"))
+    shares = []
+    for draw in range(5):
+        drawn = split("groceries", "half", draw)
+        of = (np.isin(measured.labels(looks["groceries-160"]), half) for half in (drawn.train, drawn.test))
+        shares.append([100 * flawed[images].mean() for images in of])
+    seen, unseen = np.mean(shares, axis=0)
+    assert halves["training classes, %"].startswith(f"{seen:.1f} [")
+    assert halves["test classes, %"].startswith(f"{unseen:.1f} [")
+    assert halves["test less training"].startswith(f"{unseen - seen:.1f} [")
 
 
 def test_tiles_lay_map_and_box_where_they_belong() -> None:

@@ -147,6 +147,20 @@ def test_criteria_that_were_changed_show_both_texts(monkeypatch: pytest.MonkeyPa
     old = {"until": "1 May", "reason": "the margin was too small", "criteria": [dict(changed.criteria[0], margin=0.1)]}
     others = tuple(replace(c, superseded=(old,)) if c is changed else c for c in claims.claims)
     monkeypatch.setattr(tables, "load_claims", lambda: replace(claims, claims=others))
-    found = tables.criteria_on_page("baseline", "real").set_index("claim")["margin or threshold"]
-    assert found["D04 (until 1 May: the margin was too small)"] == 0.1
-    assert found["D04"].iloc[0] == 1.1
+    found = tables.criteria_on_page("baseline", "real").set_index("claim")["supported if"]
+    assert found["D04 (until 1 May: the margin was too small)"] == "> +0.1"
+    assert found["D04"].iloc[0] == "> +1.1"
+
+
+def test_criteria_and_answers_state_the_direction() -> None:
+    asked = tables.criteria_on_page("channel-attention", "real").set_index("claim")["supported if"]
+    answered = tables.claims_on_page("channel-attention", "real", {}).set_index("claim")["supported if"]
+    for found in (asked, answered):
+        assert (found["D24"], found["D22"], found["D19"]) == ("< -10", "<= 10", "within ±2")
+
+
+def test_notes_stand_once_beside_the_verdicts_of_their_page() -> None:
+    noted = tables.notes_on_page("grid").set_index("claim")["note"]
+    claims = criteria.load_claims()
+    assert noted["D16"] == claims["D16"].note
+    assert set(noted.index) == {c.id for c in claims.claims if c.page == "grid" and c.note}
