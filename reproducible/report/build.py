@@ -141,15 +141,19 @@ def assemble(notebooks: Path, out: Path, root: Path = ROOT) -> list[str]:
 
     Args:
         notebooks: folder of executed notebooks.
-        out: the folder to fill; files that are already right keep their modification time.
+        out: the folder to fill, new or filled before; files that are already right keep their modification time.
         root: the checkout.
 
     Returns:
         The pages, as in :func:`pages`.
 
     Raises:
-        UserError: if a page of ``_toc.yml`` has no source, or a notebook was not executed or failed.
+        UserError: if a page of ``_toc.yml`` has no source, or a notebook was not executed or failed; if ``out`` holds
+            something else than an earlier book, which would be lost.
     """
+    held = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if held and (not held <= {Path(name).parts[0] for name in (*CONFIGURATION, *pages(root))}):
+        raise UserError(f"{out} holds more than the source of a book, which would be lost; name another folder.")
     wanted = {Path(name): root / name for name in CONFIGURATION}
     prose = [path for path in (root / "book").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     wanted |= {path.relative_to(root): path for path in prose}

@@ -122,6 +122,15 @@ def test_assembling_keeps_what_is_right_and_removes_what_is_surplus(small: Path,
     assert (out / "_config.yml").read_text() == (small / "_config.yml").read_text()
 
 
+def test_a_folder_that_holds_anything_else_is_left_as_it_is(small: Path, tmp_path: Path) -> None:
+    """Named by mistake, such as a checkout, it would be emptied."""
+    (small / "pyproject.toml").write_text("[project]\n")
+    before = sorted(small.rglob("*"))
+    with pytest.raises(UserError, match=r"holds more than the source of a book, which would be lost"):
+        assemble(tmp_path, small, small)
+    assert sorted(small.rglob("*")) == before
+
+
 def test_a_page_without_a_source_is_named(small: Path, tmp_path: Path) -> None:
     (small / "_toc.yml").write_text("format: jb-book\nroot: book/index\nchapters:\n- file: book/gone\n")
     with pytest.raises(UserError, match="names the page 'book/gone'"):
