@@ -122,6 +122,7 @@ class EvaluationConfig:
             _require(value >= 0 and value % self.every == 0, self, name, f"a multiple of every = {self.every}")
         _require(self.test or self.test_every == 0, self, "test_every", "0 where test is off")
         _require(self.keep in KEPT, self, "keep", f"one of {', '.join(KEPT)}")
+        _require(self.seen_images >= 1, self, "seen_images", "at least 1")
         _require(self.window >= 1 and self.window % 2 == 1, self, "window", "odd")
         _require(set(self.measures) <= set(MEASURES), self, "measures", f"some of {', '.join(MEASURES)}")
         _require(self.test or not self.measures, self, "measures", "empty where test is off")

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reproducible.resources import UserError
 from reproducible.types import Batch, Output
 
 
@@ -67,6 +68,8 @@ class ActivationDecay(nn.Module):
 
     def __init__(self, weight: float = 0.014, released: bool = False, branches: int = 1) -> None:
         super().__init__()
+        if branches < 1:
+            raise UserError(f"ActivationDecay.branches must be at least 1, got {branches}.")
         self.weight, self.released, self.branches = weight, released, branches
 
     def forward(self, output: Output, batch: Batch) -> Tensor:

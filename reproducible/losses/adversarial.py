@@ -151,6 +151,8 @@ class Adversary(nn.Module):
         super().__init__()
         if branches < 2:
             raise UserError(f"Adversary.branches must be at least 2 (one learner has no rival), got {branches}.")
+        if rise < 0:
+            raise UserError(f"Adversary.rise must be 0 (whole from the start) or more steps, got {rise}.")
         self.dim, self.branches, self.weight, self.rise, self.squared = dim, branches, weight, rise, squared
         self.rivals = nn.ModuleList(Discriminator(dim, width, plain, shifted) for _ in range(scales))
         self.register_buffer("step", torch.zeros(()))

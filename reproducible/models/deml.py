@@ -43,6 +43,7 @@ class TrunkGates(nn.Module):
         self.trunk = copy.deepcopy(backbone)
         kept = range(backbone.index(at), backbone.index(until) + 1)
         self.trunk.stages = nn.ModuleDict(s for i, s in enumerate(self.trunk.stages.items()) if i in kept)
+        self.trunk.stages[at] = nn.Identity()  # names where the walk begins; its map is given
         self.excite = nn.Conv2d(backbone.channels[until], branches * backbone.channels[at], 1)
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -109,10 +110,15 @@ class DeML(nn.Module):
         _require(dim >= scales * branches, "dim", f"at least scales x branches = {scales * branches}", dim)
         _require(0 < side <= 1, "side", "above 0 and at most 1", side)
         plain = gate == "none"
+        last = backbone.index(backbone.last)
+        _require(plain or backbone.index(at) < last, "at", f"a stage before the last, {backbone.last}", at)
+        _require(gate != "trunk" or backbone.index(until) > backbone.index(at), "until", f"a stage behind {at}", until)
         _require(not (plain and shared_learner and branches > 1), "shared_learner", "false for ungated heads", True)
         first = 0 if plain else backbone.index(at) + 1
-        for layer in layers if zoom == "attention" and scales > 1 else ():
-            _require(backbone.index(layer) >= first, "layers", f"behind the gates at {at}", layer)
+        if zoom == "attention" and scales > 1:
+            _require(len(layers) > 0, "layers", "at least one stage", layers)
+            for layer in layers:
+                _require(backbone.index(layer) >= first, "layers", f"behind the gates at {at}", layer)
         self.scales, self.branches, self.at = scales, branches, at
         self.zoom, self.side, self.layers, self.source = zoom, side, layers, source
         self.walk = {"form": form, "steps": steps, "locality": locality}
@@ -148,6 +154,9 @@ class DeML(nn.Module):
             factors of the gates, (N, J, C), averaged over positions (``gate_1`` ...), the maps (``map_1_4e`` ...), the
             windows behind the first as fractions of the image (``window_2`` ...) and, as 1, which of them are the whole
             of the window before for want of an object (``whole_2`` ..., (N, 1)).
+
+        Raises:
+            UserError: if the zoom is ``object`` and no boxes are given.
         """
         source = images if view is None else view
         window = whole_image(images)

@@ -61,6 +61,8 @@ class Zoomed(nn.Module):
                 )
         if both and dim:
             raise UserError(f"Zoomed.dim must be 0 where both is true, got {dim}.")
+        if not layers:
+            raise UserError("Zoomed.layers must be at least one stage, got none.")
         for layer in layers:
             backbone.index(layer)
         self.place, self.layers, self.both = place, layers, both

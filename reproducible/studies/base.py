@@ -13,7 +13,7 @@ from typing import Any
 
 from reproducible import records
 from reproducible.config import EvaluationConfig, RunConfig
-from reproducible.resources import UserError, nearest_name
+from reproducible.resources import UserError, check_keys, nearest_name
 
 PROFILES = ("smoke", "quick", "standard", "large")
 TUNING_DRAW = 100  # a class draw of its own: no verdict's draw trains on just these classes
@@ -128,7 +128,8 @@ class Study:
             untuned: take the first candidate of each tuning; profile smoke does, which measures nothing.
 
         Raises:
-            UserError: if the trials it depends on have not been run.
+            UserError: if the trials it depends on have not been run, or a parameter is none of the study's, with the
+                nearest one.
         """
         resolved = dict(self.defaults)
         own = dict(arm.params)
@@ -136,7 +137,7 @@ class Study:
             tuning = self.tuning(name)
             best = tuning.candidates[0] if untuned else self.best(name)
             (own if tuning.arm == arm.name else resolved).update(best)
-        return resolved | own
+        return self._checked(resolved | own, arm.name)
 
     def config(self, arm: Arm | str, draw: int, seed: int | None = None, profile: str = "standard") -> RunConfig:
         """The configuration of one run; the seed is the number of the draw unless given."""
@@ -178,13 +179,18 @@ class Study:
         params = self.params(replace(arm, tuned=tuned))
         made = []
         for number, candidate in enumerate(tuning.candidates):
-            config = self.build(params | dict(candidate))
+            config = self.build(self._checked(params | dict(candidate), f"{tuning.name}-{number}"))
             draw = TUNING_DRAW if config.data.split == "half" else 0  # other splits have one division
             data = replace(config.data, draw=draw)
             evaluation = EvaluationConfig(every=config.evaluation.every, test=False)
             config = replace(config, data=data, evaluation=evaluation, steps=self.trial_steps)
             made.append(replace(config, study=self.tuning_records, arm=f"{tuning.name}-{number}"))
         return made
+
+    def _checked(self, params: dict[str, Any], name: str) -> dict[str, Any]:
+        """The parameters of an arm or a trial, all of them the study's."""
+        check_keys(params, self.defaults, (), f"{self.name}/{name}")
+        return params
 
     @property
     def ready(self) -> bool:

@@ -134,10 +134,10 @@ OF_DEML = {
     **{"zoom": "attention", "layers": ("4e", "5b"), "form": "columns", "locality": 0.0, "source": "first"},
     **{"mined": False, "adversary": 1.0, "ramp": True, "plain": False, "shifted": True},
     **{"apart": 0.0, "margin": 2.0, "squares": False, "repulsion": 0.0},
-    **{"curves": False, "view": 160, "size": 112, "batch": (8, 3), "length": 200, "slower": False},
+    **{"curves": False, "view": 160},
     **baseline.ROWS,
 }
-DEFAULTS = {**baseline.DEFAULTS, **OF_DEML}
+DEFAULTS = {**baseline.DEFAULTS, **OF_DEML, "size": 112, "batch": (8, 3), "length": 200, "slower": False}
 UNIFIED = {"scales": 0, "ntri": 0.0}
 ALONE = {"adversary": 0.0}
 HEADS = {"gate": "none", "shared_learner": False, **ALONE}
@@ -298,7 +298,7 @@ def arms(
             LACT if params["scales"] else baseline.BASE,
             tier=tier,
             draws=draws,
-            minutes=minutes.get(name, minutes[params["scales"], params.get("branches", 1)]),
+            minutes=minutes[name if name in minutes else (params["scales"], params.get("branches", 1))],
             smoke=name in smoke,
         )
         for name, (title, params) in declared.items()

@@ -10,38 +10,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from reproducible.config import Component, DataConfig, OptimiserConfig, RunConfig
+from reproducible.config import RunConfig
 from reproducible.studies import baseline, deml, glyph_baseline
 from reproducible.studies.base import Arm, Params, Study
-
-STEPS = 300
 
 
 def build(params: Params) -> RunConfig:
     """A run on glyphs; ``params`` as of :func:`reproducible.studies.deml.build` (``dim`` is the document's) and of
     :func:`reproducible.studies.glyph_baseline.build`. Without scales, the run is the study glyph_baseline's."""
+    plain = glyph_baseline.build(params)
     if not params["scales"]:
-        return glyph_baseline.build(params)
+        return plain
     dim = params["dim"] // 4
-    data = DataConfig(
-        name=params["data"],
-        input_size=48,
-        view_size=params["view"] if params["scales"] > 1 else 0,
-        boxes=params["zoom"] == "object",
-        classes_per_batch=16,
-        images_per_class=4,
-        flip=False,
-    )
     model = deml.model(params, dim)
-    looks = deml.evaluation(params, every=50)
-    return RunConfig(
-        data=data,
-        backbone=Component("compact_googlenet", {"batch_statistics": params["batch_statistics"]}),
+    looks = deml.evaluation(params, every=plain.evaluation.every)
+    known = {"parts": True, "measures": (*looks.measures, "attributes")} if params["parts"] else {}
+    return replace(
+        plain,
+        data=replace(
+            plain.data,
+            view_size=params["view"] if params["scales"] > 1 else 0,
+            boxes=params["zoom"] == "object",
+        ),
         model=replace(model, options={**model.options, "hidden": 16}),
-        objective=deml.objective(params, dim, STEPS),
-        optimiser=OptimiserConfig(lr=params["lr"], head_multiplier=params["head"], weight_decay=params["decay"]),
-        evaluation=replace(looks, parts=True, measures=(*looks.measures, "attributes")),
-        steps=STEPS,
+        objective=deml.objective(params, dim, plain.steps),
+        evaluation=replace(looks, **known),
     )
 
 

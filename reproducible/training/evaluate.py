@@ -156,10 +156,7 @@ def evaluate(embedder: Embedder, sets: Queried, feature: str = EMBEDDING, parts:
         ValueError: if an embedding is not finite.
     """
     store = embedder.store
-    if parts and not store.class_parts:
-        raise UserError(
-            f"Data set {store.name!r} does not know the parts of its classes; set evaluation.parts to false."
-        )
+    known = parts_of(store, "evaluation.parts to false") if parts else ()
     queries, gallery = sets
     same = np.array_equal(queries, gallery)
     rows = embedder.rows(looked_at(sets), feature)
@@ -173,8 +170,8 @@ def evaluate(embedder: Embedder, sets: Queried, feature: str = EMBEDDING, parts:
     if not parts:
         return found
     coarse = store.coarse[queries], store.coarse[gallery]
-    within = _first_within(asked, there, coarse, same)
-    probes = part_probes(asked.cpu().numpy(), [store.class_parts[label] for label in store.labels[queries]])
+    within = _first_within(asked, there, coarse, same, store.coarse_names)
+    probes = part_probes(asked.cpu().numpy(), [known[label] for label in store.labels[queries]])
     return replace(found, within=store.labels[gallery][within] == store.labels[queries], probes=probes)
 
 
@@ -205,6 +202,17 @@ def evaluate_further(
     return found
 
 
+def parts_of(store: Store, instead: str) -> tuple[tuple[str, ...], ...]:
+    """Names of the parts of each class.
+
+    Raises:
+        UserError: if the data set does not know them, with what to set ``instead``.
+    """
+    if not store.class_parts:
+        raise UserError(f"Data set {store.name!r} knows no parts of its classes; set {instead}.")
+    return store.class_parts
+
+
 def looked_at(sets: Queried) -> np.ndarray:
     """Indices of the queries and, where it is another set, of the gallery behind them."""
     return sets[0] if np.array_equal(*sets) else np.concatenate(sets)
@@ -216,11 +224,19 @@ def described_sets(store: Store, sets: Queried) -> dict[str, list[list[int]]]:
     return {"queries": queries, "gallery": [] if np.array_equal(*sets) else gallery}
 
 
-def _first_within(queries: Tensor, gallery: Tensor, coarse: tuple[np.ndarray, np.ndarray], same: bool) -> np.ndarray:
-    """(Q,) gallery place of the nearest image of each query's own coarse class."""
+def _first_within(
+    queries: Tensor, gallery: Tensor, coarse: tuple[np.ndarray, np.ndarray], same: bool, names: Sequence[str]
+) -> np.ndarray:
+    """(Q,) gallery place of the nearest image of each query's own coarse class.
+
+    Raises:
+        UserError: if a query has no other image of its coarse class, with the class's name.
+    """
     found = np.empty(len(queries), np.int64)
     for group in np.unique(coarse[0]):
         asked, there = (np.flatnonzero(side == group) for side in coarse)
+        if len(there) <= same:
+            raise UserError(f"Coarse class {names[group]!r} has no image to be found; set evaluation.parts to false.")
         ids, _ = nearest(queries[asked], gallery[there], 1, own=np.arange(len(asked)) if same else None)
         found[asked] = there[ids[:, 0]]
     return found

@@ -27,7 +27,15 @@ from reproducible.progress import progress
 from reproducible.resources import UserError
 from reproducible.training import checkpoint, measures
 from reproducible.training.devices import arithmetic
-from reproducible.training.evaluate import EMBEDDING, Embedder, Evaluation, describe, evaluate, evaluate_further
+from reproducible.training.evaluate import (
+    EMBEDDING,
+    Embedder,
+    Evaluation,
+    describe,
+    evaluate,
+    evaluate_further,
+    looked_at,
+)
 from reproducible.training.optim import build_optimiser, build_schedule
 from reproducible.training.seeding import generator, initialise, stream_seed
 from reproducible.training.sets import boxes_of, build_sets, cut_out, images_of
@@ -71,6 +79,7 @@ class Training:
         self.seconds = 0.0
         self.curve: list[dict[str, Any]] = []
         self.refresh(0)
+        measures.check(self.embedder, self.sets)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step: images from the stream ``order``, windows and mirroring from ``augmentation``."""
@@ -148,7 +157,8 @@ class Training:
         Raises:
             UserError: at the first one that is not finite.
         """
-        numbers = [{name: loss.item() for name, loss in losses.items()} for losses in waiting]
+        table = torch.stack([torch.stack(list(losses.values())) for losses in waiting]).tolist()
+        numbers = [dict(zip(losses, row, strict=True)) for losses, row in zip(waiting, table, strict=True)]
         for step, losses in enumerate(numbers, start=self.step - len(numbers) + 1):
             bad = [name for name, value in losses.items() if not math.isfinite(value)]
             if bad:
@@ -179,23 +189,22 @@ class Training:
 
     def refresh(self, step: int) -> None:
         """Forget what images were embedded as: the model has the weights of this step now."""
-        self.looked_at = step
+        self.embedded_at = step
         kept = measures.features(self.model, self.config)
         self.embedder = Embedder(self.model, self.images, self.store, self.config, kept)
 
     def go_back(self, step: int) -> None:
         """Load the weights of an evaluated step, unless they are those that were looked at last."""
-        if step != self.looked_at:
+        if step != self.embedded_at:
             self.model.load_state_dict(checkpoint.load(self.weights_file(step), self.device))
             self.refresh(step)
 
     def evaluate(self, role: str) -> Evaluation:
         """Look at one role with the weights of the last :meth:`refresh`."""
-        parts = role == "test" and self.config.evaluation.parts
-        try:
-            return evaluate(self.embedder, self.sets.evaluation[role], parts=parts)
-        except ValueError as error:  # embeddings that are not finite
-            raise self.not_finite(f"{role} cannot be evaluated at step {self.step} ({error})") from error
+        sets = self.sets.evaluation[role]
+        if not torch.isfinite(self.embedder.rows(looked_at(sets))).all():
+            raise self.not_finite(f"an embedding of the {role} images is not finite at step {self.embedded_at}")
+        return evaluate(self.embedder, sets, parts=role == "test" and self.config.evaluation.parts)
 
     def look_at_test(self) -> dict[str, Any]:
         """The test classes' part of a point: metrics, and the neighbours they come from, or which of them match."""
@@ -248,11 +257,12 @@ class Training:
         """Write the checkpoint.
 
         Raises:
-            UserError: if a weight is not finite; the checkpoint before stays.
+            UserError: if a weight or a running statistic is not finite; the checkpoint before stays.
         """
-        for name, weight in self.model.named_parameters():
-            if not torch.isfinite(weight).all():
-                raise self.not_finite(f"{name} is not finite after step {self.step}")
+        held = {**self.model.state_dict(), **self.objective.state_dict()}
+        finite = torch.stack([torch.isfinite(value).all() for value in held.values()])
+        if not finite.all():
+            raise self.not_finite(f"{[*held][int(finite.int().argmin())]} is not finite after step {self.step}")
         state = {
             "step": self.step,
             "seconds": self.seconds,

@@ -45,7 +45,7 @@ from reproducible.evaluation.features import (
 )
 from reproducible.evaluation.probes import attribute_map, part_probes
 from reproducible.resources import UserError
-from reproducible.training.evaluate import EMBEDDING, Embedder, embed_all, looked_at
+from reproducible.training.evaluate import EMBEDDING, Embedder, embed_all, looked_at, parts_of
 from reproducible.training.seeding import generator
 from reproducible.training.sets import Sets
 
@@ -53,6 +53,7 @@ STARTS = 10
 BATCHES = 200  # of either kind, for the error of a batch's variance
 _SHOWN = 64  # images that a gate is asked for
 _COMPARED = 512  # test images at most that branches and windows are looked at on
+_WITHOUT = "evaluation.measures without {}"
 
 
 def features(model: nn.Module, config: RunConfig) -> tuple[str, ...]:
@@ -64,6 +65,28 @@ def features(model: nn.Module, config: RunConfig) -> tuple[str, ...]:
     return (EMBEDDING, *config.evaluation.features, *pooled, *learned, *windows)
 
 
+def check(embedder: Embedder, sets: Sets) -> None:
+    """Ask for everything that the looks of a run will ask for, of one image, before anything is trained.
+
+    Args:
+        embedder: the model and the images.
+        sets: of the run.
+
+    Raises:
+        UserError: if the model or the data set has not what is asked for.
+    """
+    config, model = embedder.config.evaluation, embedder.model
+    if config.parts:
+        parts_of(embedder.store, "evaluation.parts to false")
+    if "attributes" in config.measures:
+        parts_of(embedder.store, _WITHOUT.format("attributes"))
+    if "branches" in config.measures and getattr(model, "branches", 1) < 2:
+        raise UserError(f"{type(model).__name__} has no branches to compare; set {_WITHOUT.format('branches')}.")
+    if "windows" in config.measures and not _windows_of(model):
+        raise UserError(f"{type(model).__name__} has no windows; set {_WITHOUT.format('windows')}.")
+    _pass(embedder, sets.train[:1], (*embedder.features, *(("gate",) if "gate" in config.measures else ())))
+
+
 def at_look(embedder: Embedder, sets: Sets) -> tuple[dict[str, float], dict[str, str]]:
     """The measures of one look at the test classes.
 
@@ -73,9 +96,6 @@ def at_look(embedder: Embedder, sets: Sets) -> tuple[dict[str, float], dict[str,
 
     Returns:
         Numbers for the look's metrics, and ``clusters``: the cluster of each row, packed.
-
-    Raises:
-        UserError: if a gate is asked for and the model has none.
     """
     found: dict[str, float] = {}
     kept: dict[str, str] = {}
@@ -90,11 +110,7 @@ def at_look(embedder: Embedder, sets: Sets) -> tuple[dict[str, float], dict[str,
 
 
 def at_end(embedder: Embedder, sets: Sets) -> dict[str, Any]:
-    """The measures of the selected or the last checkpoint; the arguments are those of :func:`at_look`.
-
-    Raises:
-        UserError: if the model or the data set has not what is asked for.
-    """
+    """The measures of the selected or the last checkpoint; the arguments are those of :func:`at_look`."""
     kinds = {"variances": _variances, "branches": _branches, "windows": _windows, "attributes": _attributes}
     found: dict[str, Any] = {}
     for name, take in kinds.items():
@@ -162,8 +178,6 @@ def _windows_of(model: nn.Module) -> tuple[str, ...]:
 
 def _attributes(embedder: Embedder, sets: Sets) -> dict[str, Any]:
     store, model = embedder.store, embedder.model
-    if not store.class_parts:
-        raise UserError(f"Data set {store.name!r} knows no parts of its classes; leave out the measure attributes.")
     test = looked_at(sets.evaluation["test"])
     parts = [store.class_parts[label] for label in store.labels[test]]
     found: dict[str, Any] = {
@@ -194,15 +208,8 @@ def _few(sets: Sets) -> np.ndarray:
 
 
 def _by_branch(model: nn.Module, rows: np.ndarray) -> np.ndarray:
-    """Features of all branches side by side, (N, I J d), as (I, J, N, d).
-
-    Raises:
-        UserError: if the model has no two branches.
-    """
-    scales, branches = getattr(model, "scales", 1), getattr(model, "branches", 1)
-    if branches < 2:
-        raise UserError(f"{type(model).__name__} has no branches to compare; leave out the measure branches.")
-    return np.moveaxis(rows.reshape(len(rows), scales, branches, -1), 0, 2)
+    """Features of all branches side by side, (N, I J d), as (I, J, N, d)."""
+    return np.moveaxis(rows.reshape(len(rows), model.scales, model.branches, -1), 0, 2)
 
 
 def _clusters(rows: np.ndarray, labels: np.ndarray, seed: int) -> tuple[np.ndarray, dict[str, float]]:
@@ -225,11 +232,7 @@ def _inertia(rows: np.ndarray, assign: np.ndarray) -> float:
 
 
 def _gate(embedder: Embedder, sets: Sets) -> np.ndarray:
-    """The gate of each channel (or position, or dimension); the mean over some images where it depends on them.
-
-    Raises:
-        UserError: if the model has none.
-    """
+    """The gate of each channel (or position, or dimension); the mean over some images where it depends on them."""
     shown = sets.train[:: max(1, len(sets.train) // _SHOWN)]
     found = _pass(embedder, shown, ("gate",))["gate"]
     return found.flatten(0, -2).mean(dim=0).cpu().numpy()

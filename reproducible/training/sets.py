@@ -108,11 +108,19 @@ def boxes_of(store: Store, instead: str = "data.boxes to false") -> Tensor:
     """Box of the first object of each stored image, x0, y0, x1, y1 in pixels, :math:`(N, 4)`.
 
     Raises:
-        UserError: if the data set does not know the objects' boxes, with what to set ``instead``.
+        UserError: if the data set does not know the objects' boxes, or not that of every image, with what to set
+            ``instead``.
     """
     if store.boxes is None:
         raise UserError(f"Data set {store.name!r} knows no boxes of objects; set {instead}.")
-    return torch.from_numpy(store.boxes[:, 0])
+    boxes = store.boxes[:, 0]
+    without = np.flatnonzero(~np.isfinite(boxes).all(axis=1))
+    if len(without):
+        raise UserError(
+            f"Data set {store.name!r} knows no box of {len(without)} of its {len(boxes)} images, the first of them "
+            f"{store.paths[without[0]]}; set {instead}."
+        )
+    return torch.from_numpy(boxes)
 
 
 def _first(store: Store, indices: np.ndarray, few: int) -> np.ndarray:

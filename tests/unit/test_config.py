@@ -193,6 +193,7 @@ def test_whole_numbers_are_good_enough_for_fractions() -> None:
         ("evaluation.test_every", 75, "EvaluationConfig.test_every must be a multiple of every = 50, got 75"),
         ("evaluation.seen_every", -50, "EvaluationConfig.seen_every"),
         ("evaluation.test", False, "EvaluationConfig.test_every must be 0 where test is off, got 100"),
+        ("evaluation.seen_images", 0, "EvaluationConfig.seen_images must be at least 1, got 0"),
         ("evaluation.window", 2, "EvaluationConfig.window must be odd, got 2"),
         ("evaluation.window", -1, "EvaluationConfig.window"),
         ("steps", -1, "RunConfig.steps must be 0 (measure the network as it is) or more, got -1"),

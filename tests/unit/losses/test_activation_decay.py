@@ -17,6 +17,7 @@ from reproducible.losses.activation_decay import (
     squared_activation,
     unit_rows,
 )
+from reproducible.resources import UserError
 from reproducible.types import Batch, Output
 
 N, C, D = 5, 7, 4
@@ -152,3 +153,8 @@ def test_tuned_arms_can_reach_the_released_strength() -> None:
     made = Output(given, (given @ weight.T,), (weight,), (given,))
     ours = registry.build("loss", "activation_decay", weight=LACT_RELEASED)(made, BATCH)
     assert ours.item() == pytest.approx(ActivationDecay(released=True)(made, BATCH).item(), rel=1e-12)
+
+
+def test_options_out_of_range() -> None:
+    with pytest.raises(UserError, match=r"ActivationDecay.branches must be at least 1, got 0"):
+        ActivationDecay(branches=0)

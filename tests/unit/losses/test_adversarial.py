@@ -215,6 +215,8 @@ def test_equal_learners_give_finite_gradients() -> None:
 def test_options_that_do_not_fit() -> None:
     with pytest.raises(UserError, match=r"Adversary.branches must be at least 2"):
         Adversary(D, branches=1)
+    with pytest.raises(UserError, match=r"Adversary.rise must be 0 .* got -1"):
+        Adversary(rise=-1)
     with pytest.raises(UserError, match=r"PushApart.branches must be at least 2"):
         PushApart(branches=1)
     with pytest.raises(UserError, match=r"expects 4 learners of size 5 .* has 3 of size 5"):

@@ -39,6 +39,10 @@ def deml(**options: Any) -> DeML:
     return model.eval()
 
 
+def count(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
 def window(image: Tensor, fractions: Tensor, size: int = SIDE) -> Tensor:
     """Windows of images as the data path would cut them."""
     return crop_resize(image.permute(0, 2, 3, 1), fractions * image.shape[2], size)
@@ -54,8 +58,7 @@ def test_unified_is_deml_1_1_without_its_gate() -> None:
         assert all(torch.equal(a, b) for a, b in zip(getattr(found, name), getattr(wanted, name), strict=True))
     for name, feature in wanted.features.items():
         assert torch.equal(found.features[name], feature)
-    sizes = [sum(p.numel() for p in model.parameters()) for model in (unified, plain)]
-    assert sizes[0] == sizes[1]
+    assert count(unified) == count(plain)
     gradients = [
         torch.autograd.grad(out.learners[0].sum(), m.parameters()) for m, out in ((unified, wanted), (plain, found))
     ]
@@ -130,6 +133,10 @@ def test_gates_of_abe_look_through_stages_of_their_own() -> None:
 
     trunk = CompactGoogLeNet()
     model = DeML(trunk, 1, 3, dim=24, gate="trunk")
+    copied = trunk.split_at("pool3")[1]  # 4a to 4e of the stages behind; none that is not passed through
+    passed = [p for name, p in zip(list(trunk.stages)[trunk.index("pool3") + 1 :], copied, strict=True) if name < "4f"]
+    assert count(model.gates[0].trunk) == sum(map(count, passed))
+    assert count(DeML(trunk, 1, 3, dim=24, gate="trunk", at="4b").gates[0].trunk) == sum(map(count, passed[2:]))
     initialise(model, 3)
     model.eval()
     low = trunk(pictures(48), ("pool3",))["pool3"]
@@ -301,6 +308,9 @@ def test_constant_images_stay_whole_and_are_counted() -> None:
         ({"gate": "none", "branches": 2}, r"DeML.shared_learner must be false for ungated heads"),
         ({"at": "middle"}, r"TinyTrunk has no stage 'middle'"),
         ({"layers": ("low",)}, r"DeML.layers must be behind the gates at low, got 'low'"),
+        ({"layers": ()}, r"DeML.layers must be at least one stage, got \(\)"),
+        ({"at": "high", "scales": 1}, r"DeML.at must be a stage before the last, high, got 'high'"),
+        ({"gate": "trunk", "until": "low"}, r"DeML.until must be a stage behind low, got 'low'"),
     ],
 )
 def test_options_that_do_not_fit(options: dict[str, Any], words: str) -> None:

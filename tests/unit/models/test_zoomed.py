@@ -126,6 +126,7 @@ def test_no_gradient_passes_through_the_window() -> None:
         ({"form": "row"}, "rows"),
         ({"both": True}, "dim must be 0 where both is true, got 8"),
         ({"layers": ("lower",)}, "low"),
+        ({"layers": ()}, "layers must be at least one stage"),
     ],
 )
 def test_options_out_of_range_are_named(options: dict[str, Any], said: str) -> None:

@@ -14,7 +14,7 @@ from reproducible.criteria import decisive, load_claims
 from reproducible.data.store import open_store
 from reproducible.resources import UserError
 from reproducible.studies import STUDIES, Study, study
-from reproducible.studies.base import TUNING_DRAW
+from reproducible.studies.base import TUNING_DRAW, Arm, Tuning
 from reproducible.training.evaluate import looked_at
 from reproducible.training.sets import build_sets
 
@@ -304,6 +304,12 @@ def test_unknown_names() -> None:
         study("baselin")
     with pytest.raises(UserError, match=r"Study 'baseline' has no arm 'u521'. Did you mean 'u512'\? Known: "):
         BASELINE.arm("u521")
+    misspelt = Arm("u512", "U512", {"gama": 5.0})
+    with pytest.raises(UserError, match=r"baseline/u512: unknown key 'gama'. Did you mean 'gamma'\?"):
+        BASELINE.params(misspelt)
+    wrong = replace(BASELINE, tunings=(Tuning("baseline", "u512", ({"haed": 2.0},)),))
+    with pytest.raises(UserError, match=r"baseline/baseline-0: unknown key 'haed'. Did you mean 'head'\?"):
+        wrong.trials(wrong.tunings[0])
 
 
 # --- what is committed -----------------------------------------------------------------------------------------------

@@ -118,5 +118,16 @@ def test_parts_of_a_store_that_does_not_know_them(glyphs: Store) -> None:
     model = registry.build("model", "unified", registry.build("backbone", "tiny"), dim=6)
     photographs = replace(glyphs, class_parts=())
     sets = build_sets(config, photographs).evaluation["test"]
-    with pytest.raises(UserError, match=r"does not know the parts of its classes; set evaluation\.parts to false"):
+    with pytest.raises(UserError, match=r"knows no parts of its classes; set evaluation\.parts to false"):
         evaluate(Embedder(model, torch.from_numpy(glyphs.images), photographs, config), sets, parts=True)
+
+
+def test_a_coarse_class_of_one_image_is_named(glyphs: Store) -> None:
+    config = tiny_config(data=GLYPHS)
+    model = registry.build("model", "unified", registry.build("backbone", "tiny"), dim=6)
+    queries, _ = build_sets(config, glyphs).evaluation["test"]
+    alone = queries[glyphs.coarse[queries] != glyphs.coarse[queries[0]]]
+    one = np.concatenate([queries[:1], alone])
+    name = glyphs.coarse_names[glyphs.coarse[queries[0]]]
+    with pytest.raises(UserError, match=rf"Coarse class '{name}' has no image to be found"):
+        evaluate(Embedder(model, torch.from_numpy(glyphs.images), glyphs, config), (one, one), parts=True)

@@ -230,7 +230,8 @@ def test_rate_that_is_far_too_high(make: Make) -> None:
 def test_embeddings_that_are_not_finite_name_step_and_arm(make: Make) -> None:
     """The loss of step 1 is finite; what the step makes of the weights is not, and validation sees it first."""
     run = make(optimiser=OptimiserConfig(lr=1e30), evaluation=EvaluationConfig(every=1))
-    with pytest.raises(UserError, match=r"tiny/plain draw 0 seed 0: validation cannot be evaluated at step 1 "):
+    said = r"tiny/plain draw 0 seed 0: an embedding of the validation images is not finite at step 1\."
+    with pytest.raises(UserError, match=said):
         run.run()
     assert not (run.folder / "checkpoint.pt").exists()
 
@@ -244,7 +245,22 @@ def test_weights_that_are_not_finite_replace_no_checkpoint(make: Make) -> None:
         run.model.learner.weight[0, 0] = float("nan")
     with pytest.raises(UserError, match=r"tiny/plain draw 0 seed 0: learner.weight is not finite after step 0\."):
         run.save([])
+    with torch.no_grad():
+        run.model.learner.weight[0, 0] = 0.0
+        run.objective.register_buffer("running", torch.tensor(float("inf")))
+    with pytest.raises(UserError, match=r"tiny/plain draw 0 seed 0: running is not finite after step 0\."):
+        run.save([])
     assert (run.folder / "checkpoint.pt").read_bytes() == before
+
+
+def test_an_evaluation_that_cannot_be_is_no_divergence(make: Make) -> None:
+    """Queries that have no other image of their class are the data's fault, not the rate's."""
+    run = make()
+    queries, gallery = run.sets.evaluation["validation"]
+    other = gallery[run.store.labels[gallery] != run.store.labels[queries[0]]]
+    run.sets.evaluation["validation"] = queries[:1], other
+    with pytest.raises(ValueError, match="has another item of its class in the gallery"):
+        run.evaluate("validation")
 
 
 def test_full_disk_keeps_the_checkpoint_before(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -203,10 +203,22 @@ def test_attributes_of_branches(tmp_path: Path, store: Store) -> None:
         assert np.ravel(found[f"learner_{name}"]) == pytest.approx(alone, abs=1e-2)
 
 
+UNIFIED = Component("unified", {"dim": 6})
+
+
 @pytest.mark.parametrize(
-    ("measure", "words"),
-    [("branches", "Unified has no branches to compare"), ("attributes", "'groceries' knows no parts of its classes")],
+    ("asked", "words"),
+    [
+        ({"measures": ("branches",)}, r"Unified has no branches to compare; set evaluation\.measures without branches"),
+        ({"measures": ("windows",)}, r"Unified has no windows; set evaluation\.measures without windows"),
+        ({"measures": ("attributes",)}, r"'groceries' knows no parts .* set evaluation\.measures without attributes"),
+        ({"measures": ("gate",)}, r"puts out no feature 'gate'"),
+        ({"parts": True}, r"'groceries' knows no parts of its classes; set evaluation\.parts to false"),
+        ({"features": ("scale_1",)}, r"puts out no feature 'scale_1'"),
+    ],
 )
-def test_measures_of_what_is_not_there(tmp_path: Path, store: Store, measure: str, words: str) -> None:
+def test_what_cannot_be_measured_is_refused_before_training(
+    tmp_path: Path, store: Store, asked: dict[str, Any], words: str
+) -> None:
     with pytest.raises(UserError, match=words):
-        finished(tmp_path, store, (measure,), Component("unified", {"dim": 6}))
+        training(tmp_path, store, model=UNIFIED, evaluation=EvaluationConfig(every=4, **asked))

@@ -83,3 +83,6 @@ def test_images_are_cut_to_their_objects_where_windows_lie_inside_them(store: St
     assert np.array_equal(images_of(known, WHOLE, torch.device("cpu")).numpy(), store.images)
     with pytest.raises(UserError, match=r"'groceries' knows no boxes of objects; set data\.inside to 'image'"):
         images_of(store, data, torch.device("cpu"))
+    boxes[5] = np.nan
+    with pytest.raises(UserError, match=r"no box of 1 of its \d+ images, the first of them 0/5; set data\.inside"):
+        images_of(replace(store, boxes=boxes), data, torch.device("cpu"))
