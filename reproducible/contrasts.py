@@ -93,6 +93,9 @@ def describe(criterion: Criterion) -> str:
     """The comparison in words: ``recall_at_1 at selected: u512-lact-printed - u512``."""
     if criterion["test"] == "measured":
         return f"{criterion['quantity']} {criterion['relation']} {criterion['threshold']:g}"
+    if criterion["test"] == "published":
+        sides = ((c["left"], c["relation"], c["right"]) for c in criterion["comparisons"])
+        return "; ".join(dict.fromkeys(f"{_printed(a)} {sign} {_printed(b)}" for a, sign, b in sides))
     what = criterion["metric"] + (f" of {criterion['part']} classes" if criterion.get("part", "test") != "test" else "")
     match criterion["test"]:
         case "within_run":
@@ -105,6 +108,10 @@ def describe(criterion: Criterion) -> str:
             bound = f"{criterion['relation']} {criterion['threshold']:g}"
             return f"{what} at {criterion['at']}: {criterion['arm']} {bound}"
     return f"{what} at {criterion['at']}: {' - '.join(criterion['arms'])}"
+
+
+def _printed(value: Mapping[str, Any]) -> str:
+    return f"{value['method']} ({value['source']}, Table {value['table']})"
 
 
 def paired(criterion: Criterion, records: Sequence[RunRecord]) -> Paired:
@@ -157,6 +164,11 @@ def by_run(records: Sequence[RunRecord], arm: str) -> dict[tuple[int, int], RunR
                 )
             found[key] = record
     return found
+
+
+def by_draw(records: Sequence[RunRecord], arm: str) -> dict[int, RunRecord]:
+    """The records of an arm by class draw, in order: the runs whose seed is the draw's own, and no extra seed."""
+    return {draw: record for (draw, seed), record in sorted(by_run(records, arm).items()) if seed == draw}
 
 
 def look(record: RunRecord, at: str, part: str, metric: str) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reproducible.contrasts import by_run
+from reproducible.contrasts import by_draw
 from reproducible.records import measurements
 from reproducible.report.figures import WIDTH, styled
 from reproducible.report.tables import NOT_RUN, difference, gain_over_untouched, mean_interval, spread, values_of
@@ -135,7 +135,7 @@ def term_table(benchmark: Benchmark, arms: Sequence[str], term: str, title: str)
     study, records = benchmark
     rows = []
     for arm in (study.arm(name) for name in arms):
-        curves = [[point["terms"][term] for point in r["curve"]] for r in by_run(records, arm.name).values()]
+        curves = [[point["terms"][term] for point in r["curve"]] for r in by_draw(records, arm.name).values()]
         looks = {"first look": 0, "middle": len(curves[0]) // 2 if curves else 0, "last look": -1}
         found = {
             name: f"{np.mean([curve[place] for curve in curves]):.2f}" if curves else NOT_RUN
@@ -148,8 +148,8 @@ def term_table(benchmark: Benchmark, arms: Sequence[str], term: str, title: str)
 def by_scale(records: Sequence[RunRecord], arm: str) -> dict[str, dict[int, float]]:
     """Recall@1 in the primary protocol of each scale by itself, by class draw, at the selected checkpoint."""
     found: dict[str, dict[int, float]] = {}
-    for (draw, seed), record in sorted(by_run(records, arm).items()):
-        protocols = record["selected"].get("further", {}) if seed == draw else {}
+    for draw, record in by_draw(records, arm).items():
+        protocols = record["selected"].get("further", {})
         for name, point in next(iter(protocols.values()), {"features": {}})["features"].items():
             if name.startswith("scale_"):
                 found.setdefault(name, {})[draw] = point["test"]["recall_at_1"]
@@ -215,7 +215,7 @@ def cost_table(study: Study, arms: Sequence[Arm], records: Sequence[RunRecord], 
     measured |= {ratio.format(base): 1.0} if measured else {}
     rows = []
     for arm in arms:
-        seconds = [r["environment"]["seconds"] for r in by_run(records, arm.name).values()]
+        seconds = [r["environment"]["seconds"] for r in by_draw(records, arm.name).values()]
         minutes = f"{min(seconds) / 60:.0f}" if seconds else f"{arm.minutes:g} (declared)"
         parameters, own = cost(study, arm)
         rows.append(
@@ -243,7 +243,7 @@ def probe_table(records: Sequence[RunRecord], arms: Mapping[str, str]) -> pd.Dat
     """
     columns: dict[str, pd.Series] = {}
     for title, arm in arms.items():
-        looks = [r["selected"]["test"] for r in by_run(records, arm).values()]
+        looks = [r["selected"]["test"] for r in by_draw(records, arm).values()]
         for part in ("base", "above", "below"):
             name = f"probe_{part}"
             means = (
@@ -263,7 +263,7 @@ def overlap_of(records: Sequence[RunRecord], arm: str, name: str) -> np.ndarray 
         arm: its name.
         name: ``gate_overlap`` or ``learner_overlap``.
     """
-    found = [r["selected"]["test"][name][0] for r in by_run(records, arm).values() if name in r["selected"]["test"]]
+    found = [r["selected"]["test"][name][0] for r in by_draw(records, arm).values() if name in r["selected"]["test"]]
     return np.mean(found, axis=0) if found else None
 
 

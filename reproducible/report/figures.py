@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from reproducible.contrasts import by_run
+from reproducible.contrasts import by_draw
 from reproducible.evaluation import t_interval
 from reproducible.types import RunRecord
 
@@ -232,8 +232,8 @@ def curve_table(records: Sequence[RunRecord], arm: str, metric: str = "recall_at
         Columns ``draw``, ``role`` (seen, validation, test), ``step`` (0: the untouched network) and ``value``.
     """
     rows = []
-    for (draw, seed), record in sorted(by_run(records, arm).items()):
-        for point in [{"step": 0, **record["untouched"]}, *record["curve"]] if seed == draw else []:
+    for draw, record in by_draw(records, arm).items():
+        for point in [{"step": 0, **record["untouched"]}, *record["curve"]]:
             for role in CURVES:
                 if metric in point.get(role, {}):
                     rows.append((draw, role, point["step"], point[role][metric]))

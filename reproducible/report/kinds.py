@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from reproducible.contrasts import by_run
+from reproducible.contrasts import by_draw
 from reproducible.data.manifest import load_manifest, read_classes
 from reproducible.encoding import expand
 from reproducible.records import queries_first
@@ -26,7 +26,7 @@ def by_kind(records: Sequence[RunRecord], arm: str, data: str) -> dict[str, dict
     """
     kinds = {row.id: row.kind for row in read_classes(load_manifest(data))}
     found: dict[str, dict[int, float]] = {kind: {} for kind in dict.fromkeys(kinds.values())}
-    for record in _own(records, arm):
+    for record in by_draw(records, arm).values():
         hits = queries_first(record, record["selected"])
         of_query = np.array([kinds[label] for label in expand(record["queries"])])
         for kind, values in found.items():
@@ -66,7 +66,8 @@ def kind_gaps(treatment: Arm, controls: Sequence[Arm], records: Sequence[RunReco
 
 
 def further_table(arms: Sequence[Arm], records: Sequence[RunRecord], protocol: str) -> pd.DataFrame:
-    """Recall@1 and MAP@R of the whole embedding under a further protocol, at the selected checkpoint.
+    """Recall@1 and Recall@8 of the whole embedding under a further protocol, at the selected checkpoint. (Where the
+    gallery has one picture a class, MAP@R is Recall@1.)
 
     Args:
         arms: in the order of the rows.
@@ -77,17 +78,10 @@ def further_table(arms: Sequence[Arm], records: Sequence[RunRecord], protocol: s
     for arm in arms:
         looks = [
             record["selected"]["further"][protocol]["features"]["embedding"]["test"]
-            for record in _own(records, arm.name)
+            for record in by_draw(records, arm.name).values()
             if protocol in record["selected"].get("further", {})
         ]
-        names = {"R@1 %": "recall_at_1", "MAP@R %": "map_at_r"}
+        names = {"R@1 %": "recall_at_1", "R@8 %": "recall_at_8"}
         measured = {title: spread([look[name] for look in looks]) for title, name in names.items()}
         rows.append({protocol.replace("_", " "): arm.title, **measured})
     return pd.DataFrame(rows)
-
-
-def _own(records: Sequence[RunRecord], arm: str) -> Iterator[RunRecord]:
-    """The runs of an arm whose seed is the draw's own, by draw."""
-    for (draw, seed), record in sorted(by_run(records, arm).items()):
-        if draw == seed:
-            yield record

@@ -1,5 +1,5 @@
-"""Tables of the pages, laid out from records and verdicts. Every number comes from a record, a verdict or the published
-results; what has not been run says so."""
+"""Tables of the pages, laid out from records. Every number comes from a record or the published results; what has not
+been run says so. Claims and their verdicts: :mod:`reproducible.report.verdicts`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-from reproducible.claims import verdict_table
-from reproducible.contrasts import by_run, describe, fails_here, look
-from reproducible.criteria import load_claims, supported_if
+from reproducible.contrasts import by_draw, by_run, fails_here, look
 from reproducible.evaluation import detectable_difference, prediction_interval, t_interval
 from reproducible.studies import Arm, Study
 from reproducible.types import RunRecord
@@ -73,9 +71,9 @@ def values_of(
         metric: name as in the records, on the test classes.
     """
     found = {}
-    for (draw, seed), record in sorted(by_run(records, arm).items()):
+    for draw, record in by_draw(records, arm).items():
         point = record["untouched"] if at == "untouched" else look(record, at, "test", metric)
-        if seed == draw and point is not None and metric in point.get("test", {}):
+        if point is not None and metric in point.get("test", {}):
             found[draw] = point["test"][metric]
     return found
 
@@ -142,9 +140,8 @@ def deviation(values: Iterable[float]) -> float:
 
 def values_at(records: Sequence[RunRecord], arm: str, step: int, metric: str = "recall_at_1") -> dict[int, float]:
     """A metric of an arm's runs on the test classes after so many steps, by class draw, where the curve has it."""
-    runs = ((draw, r) for (draw, seed), r in sorted(by_run(records, arm).items()) if seed == draw)
-    points = ((draw, p) for draw, r in runs for p in r["curve"] if p["step"] == step and "test" in p)
-    return {draw: point["test"][metric] for draw, point in points}
+    points = ((draw, p) for draw, r in by_draw(records, arm).items() for p in r["curve"] if p["step"] == step)
+    return {draw: point["test"][metric] for draw, point in points if "test" in point}
 
 
 def arm_table(
@@ -159,7 +156,7 @@ def arm_table(
     """
     rows = []
     for arm in arms:
-        runs = [r for (draw, seed), r in by_run(records, arm.name).items() if draw == seed]
+        runs = by_draw(records, arm.name).values()
         recall, best = values_of(records, arm.name), values_of(records, arm.name, metric="map_at_r")
         rows.append(
             {
@@ -221,83 +218,6 @@ def trial_table(study: Study, records: Sequence[RunRecord]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def claims_on_page(
-    page: str, level: str, records_by_study: Mapping[str, Sequence[RunRecord]] | None = None
-) -> pd.DataFrame:
-    """The criteria of the claims that a page answers at one level of evidence, with their verdicts, computed now.
-
-    Args:
-        page: name of the page in ``claims.yaml``.
-        level: real, controlled, published, ...
-        records_by_study: other records than the committed ones.
-    """
-    table = verdict_table(detail=True, records_by_study=records_by_study)
-    table, claims = table[(table["page"] == page) & (table["level"] == level)], load_claims()
-    found = {
-        "claim": [
-            f"{c}" if decides else f"{c} (context)" for c, decides in zip(table["claim"], table["decides"], strict=True)
-        ],
-        "compared": table["comparison"].str.replace("recall_at_1", "R@1").str.replace(" at selected", ""),
-    }
-    if level != "published":
-        found |= {
-            "draws": [
-                f"{n} of {wanted}" if wanted else "" for n, wanted in zip(table["n"], table["n_wanted"], strict=True)
-            ],
-            "difference": table["mean"].astype(float),
-            "t interval": [_interval(*pair) for pair in zip(table["t_low"], table["t_high"], strict=True)],
-            "bootstrap": [_interval(*pair) for pair in zip(table["b_low"], table["b_high"], strict=True)],
-            "supported if": [
-                supported_if(claims[c].criteria[place])
-                for c, place in zip(table["claim"], table["criterion"], strict=True)
-            ],
-            "p (Holm)": [_probability(p) for p in table["p_holm"]],
-            "p (sign test)": [_probability(p) for p in table["p_sign"]],
-            "draws that would settle it": ["" if pd.isna(n) else f"{n:.0f}" for n in table["seeds_needed"]],
-            "runs not converged": [f"{n}" if n else "" for n in table["not_converged"]],
-        }
-        if table["criteria_changed"].any():
-            found["criteria"] = ["changed since" if changed else "" for changed in table["criteria_changed"]]
-    return pd.DataFrame({**found, "verdict": table["verdict"]})
-
-
-def criteria_on_page(page: str, level: str) -> pd.DataFrame:
-    """What was fixed before the first run for the claims of a page at one level: claim, comparison, what would be
-    *supported*, reason.
-
-    The text of a criterion that was changed later stands in a row of its own that says until when it held.
-    """
-    rows = [
-        {
-            "claim": f"{claim.id}{until}",
-            "what it says": claim.claim,
-            "compared": describe(criterion),
-            "supported if": supported_if(criterion),
-            "why that much": criterion.get("margin_reason", criterion.get("reason", "")),
-            "smallest difference that so many draws detect": criterion.get("detectable"),
-        }
-        for claim in load_claims().claims
-        for until, criteria in (
-            ("", claim.criteria),
-            *((f" (until {old['until']}: {old['reason']})", old["criteria"]) for old in claim.superseded),
-        )
-        for criterion in criteria
-        if claim.page == page and criterion["level"] == level
-    ]
-    return pd.DataFrame(rows)
-
-
-def notes_on_page(page: str) -> pd.DataFrame:
-    """What the file of claims notes on the claims of a page, to be read beside their verdicts: a row a claim that has a
-    note.
-
-    Args:
-        page: name of the page in ``claims.yaml``.
-    """
-    noted = [claim for claim in load_claims().claims if claim.page == page and claim.note]
-    return pd.DataFrame({"claim": [claim.id for claim in noted], "note": [claim.note for claim in noted]})
-
-
 def agreement(study: Study, records: Sequence[RunRecord], here: Sequence[RunRecord]) -> pd.DataFrame:
     """Whether the decisive pair, trained on this machine, differs as the recorded pairs do.
 
@@ -321,18 +241,15 @@ def agreement(study: Study, records: Sequence[RunRecord], here: Sequence[RunReco
             "pair": [f"{study.arm(treatment).title} - {study.arm(control).title}"],
             "step": [study.live_steps],
             "recorded draws": [len(recorded)],
-            "95 % prediction interval": [_interval(low, high) or NOT_RUN],
+            "95 % prediction interval": [interval(low, high) or NOT_RUN],
             "on this machine": [f"{live:.1f}" if made else NOT_RUN],
             "agrees": [("yes" if low <= live <= high else "no") if made and len(recorded) > 1 else NOTHING],
         }
     )
 
 
-def _probability(p: float) -> str:
-    return "" if pd.isna(p) else "below 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _interval(low: float, high: float) -> str:
+def interval(low: float, high: float) -> str:
+    """``[70.3, 73.9]``; empty where the ends are not known."""
     return "" if pd.isna(low) else f"[{low:.1f}, {high:.1f}]"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from reproducible.criteria import load_claims
 from reproducible.report.build import ROOT, clean_notebook, execute, failures, pages
 from reproducible.resources import UserError
 
@@ -49,10 +50,12 @@ def test_there_is_one_parameters_cell_and_its_profile_is_smoke(path: Path) -> No
 
 
 @each_notebook
-def test_notes_on_claims_stand_once_on_a_page_with_their_verdicts(path: Path) -> None:
+def test_notes_and_replaced_criteria_stand_once_on_a_page_with_its_verdicts(path: Path) -> None:
     shown = "\n".join(cell.source for cell in code(path))
     asked = set(re.findall(r'claims_on_page\("([\w-]+)"', shown))
     assert sorted(re.findall(r'notes_on_page\("([\w-]+)"', shown)) == sorted(asked)
+    replaced = {claim.page for claim in load_claims().claims if claim.superseded}
+    assert sorted(re.findall(r'superseded_on_page\("([\w-]+)"', shown)) == sorted(asked & replaced)
 
 
 @each_notebook

@@ -50,6 +50,14 @@ def record(arm: str, draw: int, recall: Any, *, seed: int = 0, **changes: Any) -
     return {**plain, **changes}
 
 
+def trained(arm: str, draw: int, value: float) -> dict[str, Any]:
+    """A run with a curve: its only look finds as much as the selected checkpoint, less its draw."""
+    point = {"test": {**look(value), "map_at_r": value - 30}}
+    curve = [{"step": 100, "validation": {"map_at_r": value}, "test": look(value - draw)}]
+    selected = {"step": 100, "not_converged": False, **point}
+    return record(arm, draw, value, seed=draw, curve=curve, selected=selected)
+
+
 def arms(**recalls: Sequence[float]) -> list[dict[str, Any]]:
     """Records of arms, one a draw; underscores of the names stand for hyphens."""
     return [

@@ -7,28 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up import look, record
+from made_up import record
 
-from reproducible import criteria, records
+from reproducible import records
 from reproducible.config import to_dict
-from reproducible.report import tables
+from reproducible.report import tables, verdicts
 from reproducible.studies import running, study
 from reproducible.training import runner
 
 BASELINE = study("baseline")
-RECALL = {"u512": [70.0, 72.0, 71.0, 73.0, 74.0], "u512-lact-printed": [60.0, 61.0, 63.0, 62.0, 64.0]}
-
-
-def made(arm: str, draw: int, value: float) -> dict[str, Any]:
-    point = {"test": {**look(value), "map_at_r": value - 30}}
-    curve = [{"step": 100, "validation": {"map_at_r": value}, "test": look(value - draw)}]
-    selected = {"step": 100, "not_converged": False, **point}
-    return record(arm, draw, value, seed=draw, curve=curve, selected=selected)
-
-
-@pytest.fixture
-def full() -> list[dict[str, Any]]:
-    return [made(arm, draw, value) for arm, values in RECALL.items() for draw, value in enumerate(values)]
 
 
 def arm_row(found: list[dict[str, Any]], arm: str) -> Any:
@@ -58,7 +45,7 @@ def test_an_arm_without_records_says_not_run(full: list[dict[str, Any]]) -> None
 
 def test_a_deleted_record_leaves_table_and_verdict_without_its_number(full: list[dict[str, Any]]) -> None:
     def verdict(found: list[dict[str, Any]]) -> str:
-        rows = tables.claims_on_page("baseline", "real", {"baseline": found})
+        rows = verdicts.claims_on_page("baseline", "real", {"baseline": found})
         return rows.set_index("claim").loc["D04", "verdict"]
 
     assert verdict(full) == "contradicted"
@@ -70,7 +57,7 @@ def test_a_deleted_record_leaves_table_and_verdict_without_its_number(full: list
 def test_only_training_brings_a_deleted_record_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: list[dict[str, Any]]
 ) -> None:
-    arms = tuple(BASELINE.arm(name) for name in RECALL)
+    arms = tuple(BASELINE.arm(name) for name in BASELINE.live)
     small = running.Study(
         **{
             **vars(BASELINE),
@@ -92,7 +79,6 @@ def test_only_training_brings_a_deleted_record_back(
 
 
 def _plain(declared: running.Study, made_up: dict[str, Any]) -> Any:
-    from dataclasses import replace
 
     from reproducible.training.devices import choose_device, choose_precision
 
@@ -125,42 +111,3 @@ def test_runs_of_the_untouched_network_have_nothing_beside_them(full: list[dict[
         one["untouched"] = {}
     row = arm_row(full, "u512")
     assert row["R@1 %"].startswith("72.0") and row["gain over untouched"] == ""
-
-
-def test_the_page_states_every_criterion_before_its_verdict(full: list[dict[str, Any]]) -> None:
-    stated, decided = (
-        tables.criteria_on_page("baseline", "real"),
-        tables.claims_on_page("baseline", "real", {"baseline": full}),
-    )
-    assert list(stated["claim"]) == [text.removesuffix(" (context)") for text in decided["claim"]]
-    assert stated["why that much"].str.len().min() > 20
-    d04 = decided[decided["claim"] == "D04"].iloc[0]
-    assert (d04["draws"], d04["verdict"].split(" (")[0]) == ("5 of 5", "contradicted")
-    assert d04["difference"] == pytest.approx(-10.0)
-    timed = tables.claims_on_page("vem", "real", {}).set_index("claim")["draws"]
-    assert (timed["V01"], timed["V08"]) == ("0 of 5", "")  # a measured ratio has no draws
-
-
-def test_criteria_that_were_changed_show_both_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    claims = criteria.load_claims()
-    changed = next(claim for claim in claims.claims if claim.id == "D04")
-    old = {"until": "1 May", "reason": "the margin was too small", "criteria": [dict(changed.criteria[0], margin=0.1)]}
-    others = tuple(replace(c, superseded=(old,)) if c is changed else c for c in claims.claims)
-    monkeypatch.setattr(tables, "load_claims", lambda: replace(claims, claims=others))
-    found = tables.criteria_on_page("baseline", "real").set_index("claim")["supported if"]
-    assert found["D04 (until 1 May: the margin was too small)"] == "> +0.1"
-    assert found["D04"].iloc[0] == "> +1.1"
-
-
-def test_criteria_and_answers_state_the_direction() -> None:
-    asked = tables.criteria_on_page("channel-attention", "real").set_index("claim")["supported if"]
-    answered = tables.claims_on_page("channel-attention", "real", {}).set_index("claim")["supported if"]
-    for found in (asked, answered):
-        assert (found["D24"], found["D22"], found["D19"]) == ("< -10", "<= 10", "within ±2")
-
-
-def test_notes_stand_once_beside_the_verdicts_of_their_page() -> None:
-    noted = tables.notes_on_page("grid").set_index("claim")["note"]
-    claims = criteria.load_claims()
-    assert noted["D16"] == claims["D16"].note
-    assert set(noted.index) == {c.id for c in claims.claims if c.page == "grid" and c.note}
