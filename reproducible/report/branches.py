@@ -93,7 +93,7 @@ def ledger_table(part: str, benchmarks: Mapping[str, Sequence[Benchmark]]) -> pd
             and left out where no study declares it.
     """
     rows = []
-    for line in csv.DictReader((manifests() / "ledger.csv").open(newline="", encoding="utf-8")):
+    for line in csv.DictReader((manifests() / "ledger.csv").read_text(encoding="utf-8").splitlines()):
         if line["part"] != part:
             continue
         row = {"choice": line["choice"] + (f" ({line['claim']})" if line["claim"] else "")}
