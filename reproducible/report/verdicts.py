@@ -1,5 +1,5 @@
 """Tables of claims: what was asked before the first run, what came out, what is noted beside it. Verdicts are computed
-from the committed records whenever a page is built. Explained on page: how to read this book."""
+from the committed records whenever a page is built. Explained on page: how-to-read."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from reproducible.config import Component, DataConfig, EvaluationConfig, Optimis
 from reproducible.data.manifest import load_manifest, read_classes
 from reproducible.data.store import Store
 from reproducible.models.unified import Learner
+from reproducible.training import checkpoint
 from reproducible.training.loop import Training
 from reproducible.types import Output
 
@@ -110,6 +111,12 @@ def training(folder: Path, store: Store, save_every: float = 120.0, **changes: A
     """A run of :func:`tiny_config` in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     return Training(tiny_config(**changes), store, folder, CPU, save_every)
+
+
+def kept_state(run: Training) -> dict[str, Any]:
+    """Weights and optimiser state after the last step (the run itself ends with the selected weights loaded)."""
+    found = checkpoint.load(run.folder / "checkpoint.pt", run.device)
+    return {key: found[key] for key in ("step", "model", "optimiser", "schedule")}
 
 
 def without_machine(record: dict[str, Any]) -> dict[str, Any]:

@@ -1,35 +1,24 @@
-"""The loop: what a curve says, which checkpoint is selected, two runs bit for bit, and what goes wrong."""
+"""The loop: what a curve says, which checkpoint is selected, two runs bit for bit."""
 
 from __future__ import annotations
 
-import errno
-import resource
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tiny_runs import TinyTrunk, spied, tiny_config, training, without_machine
+from tiny_runs import TinyTrunk, kept_state, tiny_config, without_machine
 
-from reproducible.config import Component, DataConfig, EvaluationConfig, OptimiserConfig
+from reproducible.config import Component, EvaluationConfig
 from reproducible.data.store import Store
 from reproducible.data.transforms import center_boxes, crop_resize
 from reproducible.encoding import decode_neighbours
-from reproducible.resources import UserError
 from reproducible.training import checkpoint
 from reproducible.training.evaluate import Embedder, embed, evaluate
 from reproducible.training.loop import Training, select
 
 Make = Callable[..., Training]
-
-
-def state(run: Training) -> dict[str, Any]:
-    """Weights and optimiser state after the last step (the run itself ends with the selected weights loaded)."""
-    found = checkpoint.load(run.folder / "checkpoint.pt", run.device)
-    return {key: found[key] for key in ("step", "model", "optimiser", "schedule")}
 
 
 @pytest.mark.parametrize(
@@ -69,7 +58,7 @@ def test_a_run_is_its_steps_written_out(make: Make) -> None:
     for point, mean in zip(result["curve"], means, strict=True):
         assert point["terms"] == pytest.approx(mean, abs=2e-6)
         assert point["loss"] == pytest.approx(sum(mean.values()), abs=2e-6)
-    torch.testing.assert_close(state(run)["model"], literal.model.state_dict(), rtol=0, atol=0)
+    torch.testing.assert_close(kept_state(run)["model"], literal.model.state_dict(), rtol=0, atol=0)
 
 
 def test_two_runs_are_bit_identical(make: Make) -> None:
@@ -79,7 +68,7 @@ def test_two_runs_are_bit_identical(make: Make) -> None:
     torch.manual_seed(8)
     b = without_machine(second.run())
     assert a == b
-    torch.testing.assert_close(state(first), state(second), rtol=0, atol=0)
+    torch.testing.assert_close(kept_state(first), kept_state(second), rtol=0, atol=0)
 
 
 def test_two_runs_of_the_real_network_are_bit_identical(make: Make) -> None:
@@ -121,7 +110,7 @@ def test_looking_changes_nothing(make: Make) -> None:
     often = make("often", evaluation=EvaluationConfig(every=1, test_every=1, seen_every=1))
     seldom = make("seldom", evaluation=EvaluationConfig(every=12))
     a, b = often.run(), seldom.run()
-    torch.testing.assert_close(state(often)["model"], state(seldom)["model"], rtol=0, atol=0)
+    torch.testing.assert_close(kept_state(often)["model"], kept_state(seldom)["model"], rtol=0, atol=0)
     assert a["last"]["test"] == b["last"]["test"]
 
 
@@ -186,181 +175,3 @@ def test_evaluation_is_that_of_a_full_sort(make: Make, store: Store) -> None:
     for k in (1, 2, 4, 8):
         assert result.recall[k] == pytest.approx(hit[:, :k].any(axis=1).mean())
     assert 0 < result.recall[1] < 1
-
-
-# --- what goes wrong -------------------------------------------------------------------------------------------------
-
-
-def broken(run: Training, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
-    """From step ``at`` on the second loss is not a number."""
-    original = run.losses
-
-    def losses(batch: object) -> dict[str, torch.Tensor]:
-        found = original(batch)
-        bad = float("nan") if run.step + 1 >= at else 1.0
-        return {**found, "unit_rows": found["unit_rows"] * bad}
-
-    monkeypatch.setattr(run, "losses", losses)
-
-
-def test_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = make()
-    broken(run, monkeypatch, at=6)
-    with pytest.raises(UserError) as error:
-        run.run()
-    assert "tiny/plain draw 0 seed 0: unit_rows is nan at step 6." in str(error.value)
-    assert str(run.folder) in str(error.value)
-    kept = state(run)
-    assert kept["step"] == 4
-    assert all(torch.isfinite(t).all() for t in kept["model"].values())
-    again, whole = make(), make("whole")
-    assert without_machine(again.run()) == without_machine(whole.run())
-    torch.testing.assert_close(state(again), state(whole), rtol=0, atol=0)
-
-
-def test_rate_that_is_far_too_high(make: Make) -> None:
-    with pytest.raises(
-        UserError, match=r"tiny/plain draw 0 seed 0: \w+ is (nan|inf) at step 2\. .* lower optimiser.lr"
-    ):
-        make(optimiser=OptimiserConfig(lr=1e30)).run()
-
-
-def test_embeddings_that_are_not_finite_name_step_and_arm(make: Make) -> None:
-    """The loss of step 1 is finite; what the step makes of the weights is not, and validation sees it first."""
-    run = make(optimiser=OptimiserConfig(lr=1e30), evaluation=EvaluationConfig(every=1))
-    said = r"tiny/plain draw 0 seed 0: an embedding of the validation images is not finite at step 1\."
-    with pytest.raises(UserError, match=said):
-        run.run()
-    assert not (run.folder / "checkpoint.pt").exists()
-
-
-def test_weights_that_are_not_finite_replace_no_checkpoint(make: Make) -> None:
-    """The losses until then were finite, and no evaluation is due: only the weights tell."""
-    run = make()
-    run.save([])
-    before = (run.folder / "checkpoint.pt").read_bytes()
-    with torch.no_grad():
-        run.model.learner.weight[0, 0] = float("nan")
-    with pytest.raises(UserError, match=r"tiny/plain draw 0 seed 0: learner.weight is not finite after step 0\."):
-        run.save([])
-    with torch.no_grad():
-        run.model.learner.weight[0, 0] = 0.0
-        run.objective.register_buffer("running", torch.tensor(float("inf")))
-    with pytest.raises(UserError, match=r"tiny/plain draw 0 seed 0: running is not finite after step 0\."):
-        run.save([])
-    assert (run.folder / "checkpoint.pt").read_bytes() == before
-
-
-def test_an_evaluation_that_cannot_be_is_no_divergence(make: Make) -> None:
-    """Queries that have no other image of their class are the data's fault, not the rate's."""
-    run = make()
-    queries, gallery = run.sets.evaluation["validation"]
-    other = gallery[run.store.labels[gallery] != run.store.labels[queries[0]]]
-    run.sets.evaluation["validation"] = queries[:1], other
-    with pytest.raises(ValueError, match="has another item of its class in the gallery"):
-        run.evaluate("validation")
-
-
-def test_full_disk_keeps_the_checkpoint_before(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = make("run")
-    run.run()
-    path = run.folder / "checkpoint.pt"
-    before = path.read_bytes()
-    for error in (
-        OSError(errno.ENOSPC, "No space left on device"),
-        RuntimeError("PytorchStreamWriter failed writing file"),
-    ):
-
-        def fail(state: object, file: Any, error: Exception = error) -> None:
-            file.write(b"half of it")
-            raise error
-
-        with monkeypatch.context() as patch:
-            patch.setattr(checkpoint.torch, "save", fail)
-            with pytest.raises(UserError, match=r"checkpoint.pt: the checkpoint could not be written .* is kept"):
-                run.save([])
-        assert path.read_bytes() == before
-        assert not list(run.folder.glob("*.partial"))
-
-
-def test_system_that_refuses_to_write_on(tmp_path: Path) -> None:
-    """The same with a real limit of the system, reached in the middle of the file."""
-    path = tmp_path / "checkpoint.pt"
-    checkpoint.save({"step": 1}, path)
-    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
-    try:
-        with pytest.raises(UserError, match="could not be written"):
-            checkpoint.save({"step": 2, "model": torch.zeros(1_000_000)}, path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("damage", ["cut", "garbage", "empty"])
-def test_checkpoint_that_cannot_be_read(make: Make, damage: str) -> None:
-    run = make()
-    run.run()
-    path = run.folder / "checkpoint.pt"
-    content = path.read_bytes()
-    path.write_bytes({"cut": content[: len(content) // 2], "garbage": b"\x00garbage" * 100, "empty": b""}[damage])
-    with pytest.raises(
-        UserError, match=r"checkpoint.pt: unreadable checkpoint \(\w+\); delete the file to start this run anew"
-    ):
-        make().run()
-
-
-class Intruder:
-    """An object that would run a program when it is unpickled."""
-
-    def __init__(self, trace: Path) -> None:
-        self.trace = trace
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.trace,)
-
-
-def test_nothing_but_plain_values_is_unpickled(tmp_path: Path) -> None:
-    path = tmp_path / "checkpoint.pt"
-    torch.save({"step": Intruder(tmp_path / "trace")}, path)
-    with pytest.raises(UserError, match="unreadable checkpoint"):
-        checkpoint.load(path, torch.device("cpu"))
-    assert not (tmp_path / "trace").exists()
-
-
-def test_two_processes_on_one_run(tmp_path: Path) -> None:
-    with checkpoint.lock(tmp_path / "run"):
-        with (
-            pytest.raises(UserError, match="run: another process works on this run"),
-            checkpoint.lock(tmp_path / "run"),
-        ):
-            pass
-        with checkpoint.lock(tmp_path / "other"):
-            pass
-    with checkpoint.lock(tmp_path / "run"):
-        pass
-
-
-def test_more_classes_a_batch_than_there_are(store: Store, tmp_path: Path) -> None:
-    data = DataConfig(input_size=32, limit_classes=3, classes_per_batch=4)
-    with pytest.raises(UserError, match="p = 4 classes a batch, but there are 3"):
-        training(tmp_path, store, data=data)
-
-
-def test_trials_never_embed_a_photograph_of_the_test_classes(
-    make: Make, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from reproducible.data.splits import split
-    from reproducible.training import evaluate as module
-
-    embedded = spied(monkeypatch, module, "embed_all", lambda model, images, indices, *rest: indices)
-    run = make(evaluation=EvaluationConfig(every=4, seen_every=4, test=False))
-    result = run.run()
-    classes = set(store.labels[np.concatenate(embedded)].tolist())
-    assert classes
-    assert not classes & set(split(store, "half", 0).test)
-    assert not any("test" in point for point in (*result["curve"], result["selected"], result["last"]))
-    assert "neighbours" not in result["selected"]
