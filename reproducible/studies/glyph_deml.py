@@ -59,6 +59,17 @@ ONLY_HERE: deml.Declared = {
     ),
 }
 """Arms of claims that are decided on glyphs alone."""
+LEDGER: deml.Declared = {
+    **{
+        name: deml.LEDGER[name]
+        for name in (
+            *("deml-2-1-rows", "deml-2-1-degree", "deml-2-1-5b", "deml-2-1-released-attention", "deml-2-1-from-input"),
+            *("deml-2-4-mean-maps", "deml-2-1-gamma-35", "deml-2-1-lact-printed"),
+        )
+    },
+    "u512-gamma-35": deml.SETTINGS["u512-gamma-35"],
+}
+"""Of the ledger, what is another choice here too: gamma is 25 on glyphs, and gates start near 1/2."""
 MINUTES: Mapping[deml.Cost, float] = {
     **{(0, 1): 1.1, (1, 1): 1.1, (2, 1): 2.9, (3, 1): 4.5, (1, 2): 1.7, (1, 4): 2.4, (1, 8): 3.7, (1, 16): 6.5},
     **{(2, 2): 3.6, (2, 4): 5.0, (3, 3): 6.6, "u512": 1.3, "u512-lact-printed": 1.3, "heads-4": 1.2, "abe-8": 4.3},
@@ -96,7 +107,7 @@ STUDY = Study(
             smoke=False,
         ),
         *deml.arms(_READ, MINUTES, _SMOKE, tier="B", draws=10),
-        *deml.arms({n: d for n, d in _LATER.items() if n not in _READ}, MINUTES, _SMOKE, tier="B"),
+        *deml.arms({n: d for n, d in _LATER.items() if n not in _READ} | LEDGER, MINUTES, _SMOKE, tier="B"),
     ),
     tunings=(),
     tuned_by=glyph_baseline.STUDY,

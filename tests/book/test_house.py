@@ -11,6 +11,7 @@ import tomllib
 import zipfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -139,6 +140,13 @@ def test_documented_commands_exist() -> None:
                     break
                 assert word in command.commands, f"{document}: reproducible {line}"
                 command = command.commands[word]
+
+
+def test_the_example_of_the_readme_runs() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    assert names["deml"](names["images"]).attention["window_2"].shape == (4, 4)
 
 
 @pytest.mark.parametrize("document", ["README.md", "book/reproduce.md"])
