@@ -7,7 +7,7 @@ stored images. ``u512-box`` sees the square around the object instead of a windo
 from __future__ import annotations
 
 from reproducible.config import RunConfig
-from reproducible.studies import glyph_baseline, object_attention
+from reproducible.studies import deml, glyph_baseline, object_attention
 from reproducible.studies.base import Params, Study
 
 
@@ -18,12 +18,12 @@ def build(params: Params) -> RunConfig:
 
 
 BOX = {"inside": "object"}
-TRAINED: object_attention.Declared = {
+TRAINED: deml.Declared = {
     **object_attention.TRAINED,
     **object_attention.LATER,
     "u512-box": ("U512 on squares around objects", BOX),
 }
-AS_IT_IS: object_attention.Declared = {
+AS_IT_IS: deml.Declared = {
     **object_attention.AS_IT_IS,
     "untouched-box": ("square around the object", {**object_attention.UNTOUCHED, **BOX}),
 }

@@ -7,14 +7,11 @@ measured by :mod:`reproducible.studies.localising`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from reproducible.config import Component, RunConfig
 from reproducible.studies import baseline, deml
 from reproducible.studies.base import Arm, Params, Study
-
-Declared = Mapping[str, tuple[str, Params]]  # name -> title and parameters
 
 
 def seen_through(plain: RunConfig, params: Params) -> RunConfig:
@@ -49,7 +46,7 @@ OF_WINDOWS = {
     **{"inside": "image", "untouched": False},
 }
 OBJECT, ELSEWHERE, UNTOUCHED = {"place": "object"}, {"place": "elsewhere"}, {"untouched": True}
-AS_IT_IS: Declared = {
+AS_IT_IS: deml.Declared = {
     "untouched-full": ("image", UNTOUCHED),
     "untouched-oam": ("window of object attention", {**UNTOUCHED, **OBJECT}),
     "untouched-random": ("window of that size elsewhere", {**UNTOUCHED, **ELSEWHERE}),
@@ -60,18 +57,18 @@ AS_IT_IS: Declared = {
     "untouched-full-and-random": ("image and window elsewhere", {**UNTOUCHED, **ELSEWHERE, "both": True}),
 }
 """Without training."""
-TRAINED: Declared = {
+TRAINED: deml.Declared = {
     "u512-full": ("U512 on the image", baseline.CURVES),
     "u512-oam": ("U512 on windows of object attention", OBJECT),
     "u512-random": ("U512 on windows elsewhere", ELSEWHERE),
 }
-LATER: Declared = {
+LATER: deml.Declared = {
     "u512-oam-trained-features": ("U512, attention on its own features", {**OBJECT, "looks": "trained"}),
 }
 _SMOKE = ("untouched-full-and-random", "u512-oam", "u512-oam-trained-features")
 
 
-def arms(declared: Declared, tier: str, draws: int, minutes: float, plain: float) -> tuple[Arm, ...]:
+def arms(declared: deml.Declared, tier: str, draws: int, minutes: float, plain: float) -> tuple[Arm, ...]:
     """Arms of these names, titles and parameters.
 
     Args:
