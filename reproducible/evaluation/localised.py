@@ -12,7 +12,7 @@ A look is one network on one set of images at one size. Its keys:
     class and count of each run of equal labels, in the order of the values.
 ``truth``
     share of the image that the object's ``box`` and, where masks are known, the ``object`` itself take; empty where
-    not every image has a box.
+    not every image of the data set has a box.
 ``methods``
     by name of the method (``evaluation/locating.py``) and of the quantity, the values of all images, packed.
 ``graphs``
@@ -69,7 +69,9 @@ def encode(values: ArrayLike, steps: int, of: str = "a look") -> str:
     wrong = ~(np.abs(whole) <= steps)
     if wrong.any():
         first = int(wrong.argmax())
-        raise UserError(f"{of}: value {first} of {len(whole)} must be from -1 to 1, found {whole[first] / steps:g}.")
+        raise UserError(
+            f"{of}: value {first + 1} of {len(whole)} must be from -1 to 1, found {whole[first] / steps:g}."
+        )
     planes = whole.astype("<i2").view(np.uint8).reshape(-1, 2).T.tobytes()  # low bytes side by side compress better
     return base64.b85encode(zlib.compress(planes, 9)).decode()
 

@@ -211,8 +211,8 @@ def cost_table(study: Study, arms: Sequence[Arm], records: Sequence[RunRecord], 
     """
     flops = cost(study, study.arm(base))[1]
     measured = {row["quantity"]: float(row["value"]) for row in measurements() if row["study"] == study.name}
-    ratio = f"{{}}_time_ratio_to_{base}".replace("-", "_")
-    measured |= {ratio.format(base): 1.0} if measured else {}
+    steps = {own.name: measured.get(f"{own.name}_time_ratio_to_{base}".replace("-", "_")) for own in arms}
+    steps |= {base: 1.0} if any(steps.values()) else {}
     rows = []
     for arm in arms:
         seconds = [r["environment"]["seconds"] for r in by_draw(records, arm.name).values()]
@@ -225,9 +225,7 @@ def cost_table(study: Study, arms: Sequence[Arm], records: Sequence[RunRecord], 
                 "GFLOP an image": f"{own / 1e9:.2f}",
                 f"times {study.arm(base).title}": own / flops,
                 "minutes a run": minutes,
-                f"training step, times {study.arm(base).title}": measured.get(
-                    ratio.format(arm.name.replace("-", "_")), float("nan")
-                ),
+                f"training step, times {study.arm(base).title}": steps.get(arm.name),
             }
         )
     return pd.DataFrame(rows).dropna(axis="columns", how="all")

@@ -132,7 +132,11 @@ def _short(comparison: str) -> str:
 
 def _once(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """The same, with a text left out where the row above has it."""
-    return table.assign(**{column: table[column].where(table[column] != table[column].shift(), "")})
+    return (
+        table
+        if table.empty
+        else table.assign(**{column: table[column].where(table[column] != table[column].shift(), "")})
+    )
 
 
 def _probability(p: float) -> str:

@@ -138,7 +138,7 @@ def _look(
     with _timed(seconds["walk"]):
         METHODS["object attention"](Seen(maps))
     truth, shares = None, {}
-    if store.boxes is not None and not np.isnan(store.boxes[:, 0]).any():
+    if store.boxes is not None and np.isfinite(store.boxes[:, 0]).all():
         boxes, masks = torch.from_numpy(store.boxes[indices, 0]).to(device), None
         shares["box"] = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1) / side**2
         if store.masks is not None:

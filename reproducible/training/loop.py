@@ -79,7 +79,6 @@ class Training:
         self.seconds = 0.0
         self.curve: list[dict[str, Any]] = []
         self.refresh(0)
-        measures.check(self.embedder, self.sets)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step: images from the stream ``order``, windows and mirroring from ``augmentation``."""
@@ -113,9 +112,11 @@ class Training:
             ``curve``, ``selected`` and ``last`` of a record, and ``seconds`` spent in steps and evaluations.
 
         Raises:
-            UserError: if a loss or a weight is not finite; names step and arm, and keeps the last good checkpoint.
+            UserError: if the model or the data set has not what is to be measured; if a loss or a weight is not finite:
+                names step and arm, and keeps the last good checkpoint.
         """
         with arithmetic(self.config.deterministic):
+            measures.check(self.embedder, self.sets)
             return self._train() if self.config.steps else self._measure()
 
     def _measure(self) -> dict[str, Any]:

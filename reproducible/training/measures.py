@@ -84,7 +84,8 @@ def check(embedder: Embedder, sets: Sets) -> None:
         raise UserError(f"{type(model).__name__} has no branches to compare; set {_WITHOUT.format('branches')}.")
     if "windows" in config.measures and not _windows_of(model):
         raise UserError(f"{type(model).__name__} has no windows; set {_WITHOUT.format('windows')}.")
-    _pass(embedder, sets.train[:1], (*embedder.features, *(("gate",) if "gate" in config.measures else ())))
+    more = (("gate",) if "gate" in config.measures else ()) + (_learned(model) if "branches" in config.measures else ())
+    _pass(embedder, sets.train[:1], (*embedder.features, *more))
 
 
 def at_look(embedder: Embedder, sets: Sets) -> tuple[dict[str, float], dict[str, str]]:
@@ -147,7 +148,7 @@ def _variances(embedder: Embedder, sets: Sets) -> dict[str, float]:
 
 def _branches(embedder: Embedder, sets: Sets) -> dict[str, Any]:
     model = embedder.model
-    gates = [f"gate_{scale + 1}" for scale in range(len(getattr(model, "gates", ())))]
+    _, *gates = _learned(model)
     rows = _pass(embedder, _few(sets), ("emb", *gates))
     learned = _by_branch(model, rows["emb"].cpu().numpy())
     kinds = {"learner": [overlap(scale) for scale in learned]}
@@ -158,6 +159,11 @@ def _branches(embedder: Embedder, sets: Sets) -> dict[str, Any]:
         found[f"{name}_cosine"] = round(float(np.mean([mean_overlap(scale) for scale in scales])), 4)
         found[f"{name}_overlap"] = [np.round(scale, 1).tolist() for scale in scales]
     return found
+
+
+def _learned(model: nn.Module) -> tuple[str, ...]:
+    """Names of the learners' outputs and of the gates of each scale, where there are any."""
+    return ("emb", *(f"gate_{scale + 1}" for scale in range(len(getattr(model, "gates", ())))))
 
 
 def _windows(embedder: Embedder, sets: Sets) -> dict[str, float]:

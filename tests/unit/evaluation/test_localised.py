@@ -81,7 +81,7 @@ def test_damage_and_wrong_names_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 1.01, 200.0])
 def test_values_that_cannot_be_kept_are_refused(wrong: float) -> None:
     graphs = {"5b": {"variation": np.array([0.5, 1 + 1e-6, wrong]), "eigenvalue": np.zeros(3)}}
-    with pytest.raises(UserError, match=r"look 'look', 5b, variation: value 2 of 3 must be from -1 to 1, found "):
+    with pytest.raises(UserError, match=r"look 'look', 5b, variation: value 3 of 3 must be from -1 to 1, found "):
         made(graphs=graphs)
 
 

@@ -141,6 +141,9 @@ def test_costs_are_those_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(branches, "measurements", lambda: steps)
     table = branches.cost_table(study, [two, ONE], made, base="one")
     assert table["training step, times One"].tolist() == [2.84, 1]
+    named = replace(study, arms=(*study.arms[:-1], replace(ONE, name="the-one")))
+    again = branches.cost_table(named, [named.arm("the-one"), two], [], base="the-one")
+    assert "training step, times One" not in again  # measured beside another
     steps.pop()  # nothing measured of this study: no column
     assert "training step, times One" not in branches.cost_table(study, [two, ONE], made, base="one")
     assert table["minutes a run"].tolist() == ["9 (declared)", "2"]

@@ -47,6 +47,11 @@ def test_a_text_stands_beside_the_first_of_the_rows_that_share_it() -> None:
     assert "ABE (DeML, Table 3) < ABE (DIABLO, Table 1)" in replaced.set_index("level")["compared"]["published"]
 
 
+def test_pages_without_any_have_empty_tables() -> None:
+    assert verdicts.superseded_on_page("ledger").empty
+    assert verdicts.criteria_on_page("ledger", "controlled").empty
+
+
 def test_levels_of_a_page_are_the_verdicts_that_decide() -> None:
     table = verdicts.levels_on_page("grid").set_index("claim")
     claims = [c for c in criteria.load_claims().claims if c.page == "grid"]

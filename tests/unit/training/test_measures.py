@@ -220,5 +220,7 @@ UNIFIED = Component("unified", {"dim": 6})
 def test_what_cannot_be_measured_is_refused_before_training(
     tmp_path: Path, store: Store, asked: dict[str, Any], words: str
 ) -> None:
+    run = training(tmp_path, store, model=UNIFIED, evaluation=EvaluationConfig(every=4, **asked))
     with pytest.raises(UserError, match=words):
-        training(tmp_path, store, model=UNIFIED, evaluation=EvaluationConfig(every=4, **asked))
+        run.run()
+    assert run.step == 0

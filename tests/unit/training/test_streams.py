@@ -203,10 +203,9 @@ def test_batch_holds_p_classes_with_k_photographs_of_the_seen_classes(numbered: 
 
 
 def test_windows_and_mirroring_come_from_the_stream(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, other = make("a"), make("b", objective=(Component("unit_rows"),))
     calls = spied(monkeypatch, sets, "crop_resize", lambda images, boxes, size, flip, **_: (boxes, size, flip))
-    one.batch(9)
-    other.batch(9)
+    make("a").batch(9)
+    make("b", objective=(Component("unit_rows"),)).batch(9)
     (boxes, size, flip), (again, _, flip_again) = calls
     assert size == 32
     assert (boxes[:, 2:] - boxes[:, :2]).unique().tolist() == [35.0]
