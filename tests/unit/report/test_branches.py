@@ -144,6 +144,10 @@ def test_costs_are_those_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     named = replace(study, arms=(*study.arms[:-1], replace(ONE, name="the-one")))
     again = branches.cost_table(named, [named.arm("the-one"), two], [], base="the-one")
     assert "training step, times One" not in again  # measured beside another
+    steps.append({"study": "tiny", "quantity": "two_time_ratio_to_the_one", "value": "3"})
+    again = branches.cost_table(named, [named.arm("the-one"), two], [], base="the-one")
+    assert again["training step, times One"].tolist() == [1, 3]
+    steps.pop()
     steps.pop()  # nothing measured of this study: no column
     assert "training step, times One" not in branches.cost_table(study, [two, ONE], made, base="one")
     assert table["minutes a run"].tolist() == ["9 (declared)", "2"]
