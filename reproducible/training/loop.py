@@ -66,6 +66,7 @@ class Training:
         seen = store.labels[self.sets.train]
         self.sampler = PKSampler(seen, self.sets.classes, data.classes_per_batch, data.images_per_class)
         self.images = images_of(store, data, device)
+        self.boxes = boxes_of(store) if data.boxes else None
         self.model = build_model(config)
         initialise(self.model, config.seed)
         self.model.to(device, memory_format=torch.channels_last).train()
@@ -90,7 +91,7 @@ class Training:
         flip = random_flips(len(indices), chance) if data.flip else None
         stored = self.images[indices.to(self.images.device)]
         labels = torch.from_numpy(self.store.labels)[indices].to(self.device)
-        known = boxes_of(self.store)[indices] if data.boxes else None
+        known = None if self.boxes is None else self.boxes[indices]
         return cut_out(data, stored, boxes, labels, known, flip)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
