@@ -65,13 +65,13 @@ def show(figure: Figure, photographs: bool = False) -> Image:
     from IPython.display import Image
 
     drawn, stream = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=DPI)
-    picture = PIL.Image.open(drawn).convert("RGB")
     if photographs:
-        picture.save(stream, "jpeg", quality=80, optimize=True, progressive=True)
+        small = {"quality": 80, "optimize": True, "progressive": True}
+        figure.savefig(stream, format="jpeg", dpi=DPI, pil_kwargs=small)
         return Image(data=stream.getvalue(), format="jpeg")
+    figure.savefig(drawn, format="png", dpi=DPI)
     # A palette makes a third of the file and differs from the drawing by less than an eye sees.
-    picture.quantize(dither=PIL.Image.Dither.NONE).save(stream, "png", optimize=True)
+    PIL.Image.open(drawn).convert("RGB").quantize(dither=PIL.Image.Dither.NONE).save(stream, "png", optimize=True)
     return Image(data=stream.getvalue(), format="png")
 
 
