@@ -76,12 +76,36 @@ def further_table(arms: Sequence[Arm], records: Sequence[RunRecord], protocol: s
     """
     rows = []
     for arm in arms:
-        looks = [
-            record["selected"]["further"][protocol]["features"]["embedding"]["test"]
-            for record in by_draw(records, arm.name).values()
-            if protocol in record["selected"].get("further", {})
-        ]
-        names = {"R@1 %": "recall_at_1", "R@8 %": "recall_at_8"}
-        measured = {title: spread([look[name] for look in looks]) for title, name in names.items()}
+        found = {title: _further(records, arm, protocol, name) for title, name in _FURTHER.items()}
+        measured = {f"{title} %": spread([*values.values()]) for title, values in found.items()}
         rows.append({protocol.replace("_", " "): arm.title, **measured})
     return pd.DataFrame(rows)
+
+
+def further_gaps(treatment: Arm, controls: Sequence[Arm], records: Sequence[RunRecord], protocol: str) -> pd.DataFrame:
+    """Differences of what :func:`further_table` shows, paired by class draw, in points: a row a control.
+
+    Args:
+        treatment, controls: what is compared.
+        records, protocol: as of :func:`further_table`.
+    """
+    rows = []
+    for control in controls:
+        gaps = {}
+        for title, name in _FURTHER.items():
+            own, other = (_further(records, arm, protocol, name) for arm in (treatment, control))
+            gaps[title] = spread([value - other[draw] for draw, value in own.items() if draw in other])
+        rows.append({f"{protocol.replace('_', ' ')}: {treatment.title} less": control.title, **gaps})
+    return pd.DataFrame(rows)
+
+
+_FURTHER = {"R@1": "recall_at_1", "R@8": "recall_at_8"}
+
+
+def _further(records: Sequence[RunRecord], arm: Arm, protocol: str, metric: str) -> dict[int, float]:
+    """A metric of the whole embedding under a further protocol, by class draw."""
+    return {
+        draw: record["selected"]["further"][protocol]["features"]["embedding"]["test"][metric]
+        for draw, record in by_draw(records, arm.name).items()
+        if protocol in record["selected"].get("further", {})
+    }

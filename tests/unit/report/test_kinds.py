@@ -48,3 +48,15 @@ def test_further_protocol() -> None:
     table = kinds.further_table([ARM], runs(), "photo_to_iconic")
     assert table.iloc[0].tolist() == ["New", "12.0", "30.0"]
     assert table.columns[0] == "photo to iconic"
+
+
+def test_gaps_under_a_further_protocol_are_paired() -> None:
+    """A draw without the protocol, or without the control, does not count."""
+    old = [record("old", d, 50, seed=d) for d in (0, 1)]
+    for made in old:
+        point = {"test": {"recall_at_1": 10.0, "recall_at_8": 33.0}}
+        made["selected"]["further"] = {"photo_to_iconic": {"features": {"embedding": point}}}
+    table = kinds.further_gaps(ARM, [Arm("old", "Old"), Arm("none", "None")], [*runs(), *old], "photo_to_iconic")
+    assert table.columns.tolist() == ["photo to iconic: New less", "R@1", "R@8"]
+    assert table.iloc[0].tolist() == ["Old", "2.0", "-3.0"]
+    assert table.iloc[1].tolist() == ["None", "not run", "not run"]
