@@ -19,6 +19,7 @@ def build(params: Params) -> RunConfig:
     """A run on glyphs; ``params`` as of :func:`reproducible.studies.deml.build` (``dim`` is the document's) and of
     :func:`reproducible.studies.glyph_baseline.build`. Without scales, the run is the study glyph_baseline's."""
     plain = glyph_baseline.build(params)
+    plain = replace(plain, data=replace(plain.data, input_size=params["size"]))
     if not params["scales"]:
         return plain
     dim = params["dim"] // 4
@@ -59,6 +60,11 @@ ONLY_HERE: deml.Declared = {
     ),
 }
 """Arms of claims that are decided on glyphs alone."""
+WIDER: deml.Declared = {
+    "u512-64": ("U512, input 64", {**deml.UNIFIED, "size": 64}),
+    "u1024": deml.WIDER["u1024"],
+}
+"""One network with nearly the computation, or with twice the dimensions, of two."""
 LEDGER: deml.Declared = {
     **{
         name: deml.LEDGER[name]
@@ -72,7 +78,16 @@ LEDGER: deml.Declared = {
 """Of the ledger, what is another choice here too: gamma is 25 on glyphs, and gates start near 1/2."""
 MINUTES: Mapping[deml.Cost, float] = {
     **{(0, 1): 1.1, (1, 1): 1.1, (2, 1): 2.9, (3, 1): 4.5, (1, 2): 1.7, (1, 4): 2.4, (1, 8): 3.7, (1, 16): 6.5},
-    **{(2, 2): 3.6, (2, 4): 5.0, (3, 3): 6.6, "u512": 1.3, "u512-lact-printed": 1.3, "heads-4": 1.2, "abe-8": 4.3},
+    **{
+        (2, 2): 3.6,
+        (2, 4): 5.0,
+        (3, 3): 6.6,
+        "u512": 1.3,
+        "u512-lact-printed": 1.3,
+        "u512-64": 2,
+        "heads-4": 1.2,
+        "abe-8": 4.3,
+    },
     **{"full-image-2": 1.8, "centre-zoom-2": 1.8, "random-zoom-2": 1.8, "object-zoom-2": 1.8},
     **{"full-image-3": 2.4, "centre-zoom-3": 2.4},
 }
@@ -92,7 +107,7 @@ STUDY = Study(
     name="glyph_deml",
     title="DeML, its parts and their controls, on glyphs",
     build=build,
-    defaults={**glyph_baseline.STUDY.defaults, **deml.OF_DEML, "view": 64},
+    defaults={**glyph_baseline.STUDY.defaults, **deml.OF_DEML, "size": 48, "view": 64},
     arms=(
         *deml.arms({**{n: d for n, d in _FIRST.items() if n not in _FIVE}, **WITHOUT_LACT}, MINUTES, _SMOKE, draws=10),
         *deml.arms({n: _FIRST[n] for n in _FIVE}, MINUTES, _SMOKE),
@@ -107,7 +122,7 @@ STUDY = Study(
             smoke=False,
         ),
         *deml.arms(_READ, MINUTES, _SMOKE, tier="B", draws=10),
-        *deml.arms({n: d for n, d in _LATER.items() if n not in _READ} | LEDGER, MINUTES, _SMOKE, tier="B"),
+        *deml.arms({n: d for n, d in _LATER.items() if n not in _READ} | WIDER | LEDGER, MINUTES, _SMOKE, tier="B"),
     ),
     tunings=(),
     tuned_by=glyph_baseline.STUDY,
