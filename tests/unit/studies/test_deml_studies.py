@@ -52,7 +52,7 @@ def test_windows_change_what_the_network_sees_and_nothing_else(name: str, other:
 def test_arms_compared_see_the_same_pixels(of: Study) -> None:
     """All but those whose batch or input is the switch: the same windows, at the same size, in the same order."""
     base = config(of, "u512")
-    other = {"u512-160", "u512-settings-of-deml", "u512-settings-of-u512", "deml-2-1-pairs"}
+    other = {"u512-160", "u512-64", "u512-settings-of-deml", "u512-settings-of-u512", "deml-2-1-pairs"}
     for arm in of.arms:
         if arm.name not in other:
             found = untuned(of, arm)
