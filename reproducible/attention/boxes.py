@@ -6,7 +6,8 @@ clipped to the image. Where there is no such contour (a constant map) the whole 
 
 All arithmetic behind the levels is on integers, so that every device finds the same boxes. Resizing is OpenCV's
 bit-exact bilinear rule (INTER_LINEAR_EXACT): the plain one, which the released code calls, rounds differently from
-version to version and from machine to machine, by one level. Maps of several layers are resized each and added.
+version to version and from machine to machine, by one level. That moves one box in ten, mostly by a pixel or two in
+160. Maps of several layers are resized each and added.
 
 An outer contour is found from runs, the stretches of equal pixels in each row: regions (8-connected) and the
 background between them (4-connected) are joined runs, everything that a region encloses belongs to it, and its area is
