@@ -158,6 +158,7 @@ class DeML(nn.Module):
 
         Raises:
             UserError: if the zoom is ``object`` and no boxes are given.
+            FloatingPointError: if object attention finds a map that is not finite.
         """
         source = images if view is None else view
         window = whole_image(images)

@@ -135,6 +135,17 @@ def test_constant_layer_leaves_the_box_to_the_other() -> None:
     assert torch.equal(object_boxes([informative, constant], 64)[0], object_boxes([informative], 64)[0])
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_maps_that_are_not_finite_are_a_fault_and_no_constant_map(value: float) -> None:
+    maps = [torch.rand(4, n, n, generator=torch.Generator().manual_seed(0)) for n in (7, 3)]
+    maps[1][2, 0, 1] = value
+    with pytest.raises(FloatingPointError, match="map 1 of image 2 of the batch holds NaN or infinity"):
+        object_boxes(maps, 64)
+    maps[1][2] = value
+    with pytest.raises(FloatingPointError, match="map 1 of image 2"):
+        object_boxes(maps, 64)
+
+
 def test_no_maps_have_no_boxes() -> None:
     boxes, whole = object_boxes([torch.rand(0, 5, 5), torch.rand(0, 3, 3)], 64)
     assert (boxes.shape, boxes.dtype) == ((0, 4), torch.int64)
