@@ -6,12 +6,13 @@ clipped to the image. Where there is no such contour (a constant map) the whole 
 
 All arithmetic behind the levels is on integers, so that every device finds the same boxes. Resizing is OpenCV's
 bit-exact bilinear rule (INTER_LINEAR_EXACT): the plain one, which the released code calls, rounds differently from
-version to version and from machine to machine, by one level. Maps of several layers are resized each and added.
+version to version and from machine to machine, by one level. That moves one box in ten, mostly by a pixel or two in
+160. Maps of several layers are resized each and added.
 
 An outer contour is found from runs, the stretches of equal pixels in each row: regions (8-connected) and the
 background between them (4-connected) are joined runs, everything that a region encloses belongs to it, and its area is
-OpenCV's: that of the polygon through the centres of the border pixels, not a count of pixels. How many runs there are,
-and when they are joined, is read back from the device. Explained on page: object-attention.
+OpenCV's: that of the polygon through the centres of the border pixels, not a count of pixels. Whether maps are finite,
+how many runs there are, and when they are joined, is read back from the device. Explained on page: object-attention.
 """
 
 from __future__ import annotations
@@ -35,7 +36,14 @@ def object_boxes(masses: Sequence[Tensor], side: int) -> tuple[Tensor, Tensor]:
     Returns:
         x0, y0, x1, y1 in pixel edges, int64, :math:`(B, 4)`; and which images stay whole for want of an object, bool,
         :math:`(B,)`.
+
+    Raises:
+        FloatingPointError: if a map is not finite (naming it), which is a fault and no constant map.
     """
+    broken = torch.stack([~mass.isfinite().flatten(1).all(dim=1) for mass in masses])
+    if broken.any():
+        layer, image = broken.nonzero()[0].tolist()
+        raise FloatingPointError(f"object attention's map {layer} of image {image} of the batch holds NaN or infinity")
     picture = sum(resize_levels(grey_levels(mass), side) for mass in masses)
     total = picture.sum(dim=(1, 2), keepdim=True)
     found, area = largest_region(picture > total // side**2)

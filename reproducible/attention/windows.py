@@ -30,6 +30,9 @@ def object_window(
     Returns:
         x0, y0, x1, y1 in fractions, (N, 4); and by name the maps of mass (``map_1_4e`` ...) and which images stay whole
         for want of an object (``whole_2``, (N, 1)).
+
+    Raises:
+        FloatingPointError: if a map of mass is not finite.
     """
     found = {f"map_{scale}_{layer}": object_map(values.detach(), **walk) for layer, values in maps.items()}
     boxes, whole = object_boxes(list(found.values()), side)

@@ -14,13 +14,17 @@ from reproducible.resources import UserError, nearest_name
 
 @contextmanager
 def as_tested(model: nn.Module) -> Iterator[None]:
-    """A model in evaluation mode, so that a look at other images leaves no trace in running statistics."""
-    training = model.training
+    """A model in evaluation mode, so that a look at other images leaves no trace in running statistics.
+
+    Each of its modules gets back the mode that it had, also where the look fails: what is frozen stays so.
+    """
+    modes = [(part, part.training) for part in model.modules()]
     model.eval()
     try:
         yield
     finally:
-        model.train(training)
+        for part, training in modes:
+            part.training = training
 
 
 class Backbone(nn.Module):

@@ -121,6 +121,7 @@ def locate(
 
     Raises:
         ValueError: for a box of the truth without area, or shapes that do not fit.
+        FloatingPointError: if a map is not finite.
     """
     masses = {name: METHODS[name](seen) for name in methods}
     boxes = {name: object_boxes(of_layers, side)[0] for name, of_layers in masses.items()}

@@ -38,7 +38,7 @@ def unit_rows(weights: Sequence[Tensor]) -> Tensor:
     r"""Deviation of the rows from unit norm, :math:`\sum_r (\|w_r\|^2 - 1)^2`, summed over the learners.
 
     Args:
-        weights: weight matrices, each :math:`(d_j, C)`.
+        weights: weight matrices, each :math:`(d_j, C)`; one that several learners share counts as often as it is given.
 
     Returns:
         Scalar: the trace of the Hadamard square of :math:`w w^T - I`, computed in O(d C).
@@ -62,7 +62,8 @@ class ActivationDecay(nn.Module):
     Args:
         weight: :math:`\lambda_1` (0.014 in the document).
         released: as in the released code: divided by the number of channels, twice the document's factor (no 1/2), and
-            with the gradient stopped before the trunk, so that only the learners' weights feel it.
+            with the gradient stopped before the trunk, so that only the learners' weights feel it. The released code
+            sums over scales; the mean is taken here, as of the metric losses, so that the two weigh the same.
         branches: J; the released form takes the first learner of each scale alone.
     """
 
@@ -83,6 +84,10 @@ class ActivationDecay(nn.Module):
 
 class UnitRows(nn.Module):
     r""":math:`L_{ntri}` of Eq. 6: keeps the rows of the learners' weights at unit norm.
+
+    The sum is over learners, as in Eq. 6, not over matrices: one that J learners share counts J times, so that
+    DeML(1, 8) weighs its only matrix by :math:`8 \lambda_2`. The released code counts it once; arms in its form divide
+    their weight by J for that.
 
     Args:
         weight: :math:`\lambda_2` (0.25 in the document; 0.5/56 in the released DeML; 0.25/512 for U512, commented out).

@@ -124,6 +124,12 @@ class Adversary(nn.Module):
     The mean over scales, pairs and images of the (squared) distance of the two learners behind F. Eq. 4 prints the sum
     over all j and j', which is J (J - 1) times as much.
 
+    The document does not say how F is trained. Here its parameters are the objective's, which the run's optimiser
+    counts as new layers: one step of the same Adam in each step of the network, at the rate of the heads (the trunk's
+    times ``head_multiplier``) and on its schedule, with the weight decay of the heads, none on biases and on batch
+    normalisation. The reversal's coefficient scales what passes from F to the learners alone: F learns from the first
+    step on.
+
     Args:
         dim: size of a learner, :math:`\lfloor d / (I J) \rfloor`.
         scales: I; each has an F of its own.

@@ -153,10 +153,12 @@ class DeML(nn.Module):
             Output with the embedding of each scale among its features (``scale_1`` ...); among its attention the
             factors of the gates, (N, J, C), averaged over positions (``gate_1`` ...), the maps (``map_1_4e`` ...), the
             windows behind the first as fractions of the image (``window_2`` ...) and, as 1, which of them are the whole
-            of the window before for want of an object (``whole_2`` ..., (N, 1)).
+            of the window before for want of an object (``whole_2`` ..., (N, 1)). Its weights are one a learner, I J: a
+            matrix that the learners of a scale share is there J times, and penalties on weights count it J times.
 
         Raises:
             UserError: if the zoom is ``object`` and no boxes are given.
+            FloatingPointError: if object attention finds a map that is not finite.
         """
         source = images if view is None else view
         window = whole_image(images)

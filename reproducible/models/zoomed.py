@@ -92,6 +92,9 @@ class Zoomed(nn.Module):
         Returns:
             The output of the network on the windows, each resized to S x S, with the attention of a second scale as
             :class:`reproducible.models.deml.DeML` names it: maps (``map_1_4e`` ...), ``window_2`` and ``whole_2``.
+
+        Raises:
+            FloatingPointError: if object attention finds a map that is not finite.
         """
         source = images if view is None else view
         looker = self.inner.backbone if self.looker is None else self.looker

@@ -113,12 +113,15 @@ class Training:
             ``curve``, ``selected`` and ``last`` of a record, and ``seconds`` spent in steps and evaluations.
 
         Raises:
-            UserError: if the model or the data set has not what is to be measured; if a loss or a weight is not finite:
-                names step and arm, and keeps the last good checkpoint.
+            UserError: if the model or the data set has not what is to be measured; if a loss, a weight or a map of
+                object attention is not finite: names step and arm, and keeps the last good checkpoint.
         """
         with arithmetic(self.config.deterministic):
-            measures.check(self.embedder, self.sets)
-            return self._train() if self.config.steps else self._measure()
+            try:
+                measures.check(self.embedder, self.sets)
+                return self._train() if self.config.steps else self._measure()
+            except FloatingPointError as error:
+                raise self.not_finite(f"{error} after step {self.step}") from error
 
     def _measure(self) -> dict[str, Any]:
         """A run of no steps: look at the network as it is."""

@@ -2,7 +2,8 @@
 
 The reading of `proposal_crop_layer.cpp`: edges are Euclidean distances times a Gaussian of the distance on the grid,
 columns are divided by their sums, ten steps, min-max to whole levels, resize, threshold at the mean, largest external
-contour, square, clip. The resize is OpenCV's bit-exact one, which does not change with version and machine.
+contour, square, clip. The resize is OpenCV's bit-exact one, which does not change with version and machine, unless
+:func:`box` is asked for the plain one, which the released code calls.
 """
 
 from __future__ import annotations
@@ -61,9 +62,11 @@ def contour(mask: np.ndarray) -> tuple[tuple[int, int, int, int] | None, float]:
     return found, best
 
 
-def box(masses: Sequence[np.ndarray], side: int) -> tuple[int, int, int, int]:
+def box(
+    masses: Sequence[np.ndarray], side: int, interpolation: int = cv2.INTER_LINEAR_EXACT
+) -> tuple[int, int, int, int]:
     """x0, y0, x1, y1 of the crop that the maps of one image give; the whole image where there is no contour."""
-    resized = [cv2.resize(levels(m), (side, side), interpolation=cv2.INTER_LINEAR_EXACT) for m in masses]
+    resized = [cv2.resize(levels(m), (side, side), interpolation=interpolation) for m in masses]
     picture = sum(r.astype(np.int64) for r in resized)
     rectangle, _ = contour(picture > picture.mean())
     if rectangle is None:

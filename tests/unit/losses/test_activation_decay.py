@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from tiny_runs import TinyTrunk
 from torch import Tensor
 
 from reproducible import registry
@@ -17,6 +18,7 @@ from reproducible.losses.activation_decay import (
     squared_activation,
     unit_rows,
 )
+from reproducible.models.deml import DeML
 from reproducible.resources import UserError
 from reproducible.types import Batch, Output
 
@@ -71,6 +73,15 @@ def test_traces_are_those_of_eq_6(
     weights = output(learners).weights
     expected = sum(literal_trace(w.detach(), product) for w in weights)
     assert function(weights).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_matrix_that_learners_share_counts_for_each_of_them() -> None:
+    """Eq. 6 sums over learners: eight of one matrix weigh it by eight times lambda_2."""
+    model = DeML(TinyTrunk(), 1, 8, dim=32, at="low", hidden=4)
+    found = model(torch.rand(2, 3, 32, 32))
+    (matrix,) = {id(w): w for w in found.weights}.values()
+    expected = 8 * 0.25 * literal_trace(matrix, "hadamard")
+    assert UnitRows()(found, BATCH).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_weights_of_the_document_are_the_defaults() -> None:

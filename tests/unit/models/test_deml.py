@@ -12,6 +12,7 @@ from tiny_runs import TinyTrunk
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from reproducible import registry
 from reproducible.attention.boxes import object_boxes
 from reproducible.attention.channel import FixedGates
 from reproducible.attention.object import object_map
@@ -152,6 +153,28 @@ def test_gates_of_abe_look_through_stages_of_their_own() -> None:
     torch.testing.assert_close(model(pictures(48)).attention["gate_1"], found.attention["gate_1"])
     sum(x.square().mean() for x in model(pictures(48)).learners).backward()
     assert all(p.grad is not None for p in model.parameters())  # no stage is copied in vain
+
+
+def test_deml_on_a_trunk_that_is_no_googlenet() -> None:
+    """EfficientNet-Lite0 with initial values: gates at a sixteenth of the side, attention there and at the last map."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        trunk = registry.build("backbone", "efficientnet_lite0", pretrained=False)
+    with pytest.raises(UserError, match=r"has no stage 'pool3'\..* Known: blocks_0, .*, conv_head"):
+        DeML(trunk, 2, 2, dim=32)
+    model = DeML(trunk, 2, 2, dim=32, at="blocks_3", layers=("blocks_4", "conv_head"))
+    initialise(model, 3)
+    output = model.train()(pictures(64), pictures(128))
+    found = output.attention
+    assert found["gate_2"].shape == (N, 2, trunk.channels["blocks_3"])
+    masses = [found["map_1_blocks_4"], found["map_1_conv_head"]]
+    assert [mass.shape for mass in masses] == [(N, 8, 8), (N, 4, 4)]
+    torch.testing.assert_close(128 * found["window_2"], object_boxes(masses, 128)[0].float())
+    assert (found["window_2"][:, 2:] - found["window_2"][:, :2]).mean() < 0.95
+    assert output.embedding.shape == (N, 32)
+    torch.testing.assert_close(output.embedding.norm(dim=1), torch.ones(N))
+    sum(x.square().mean() for x in output.learners).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
 def flops(model: DeML, *inputs: Tensor) -> int:

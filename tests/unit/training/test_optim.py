@@ -9,6 +9,7 @@ from tiny_runs import TinyTrunk
 from torch import nn
 
 from reproducible.config import OptimiserConfig
+from reproducible.losses.adversarial import Adversary
 from reproducible.losses.binomial_deviance import BinomialDeviance
 from reproducible.losses.margin import MarginLoss
 from reproducible.losses.objective import Objective
@@ -62,6 +63,18 @@ def test_learnt_boundary_of_the_margin_loss_is_new_and_does_not_decay(classes: i
     (group,) = [g for g in optimiser.param_groups if any(p is beta for p in g["params"])]
     assert (group["lr"], group["weight_decay"]) == (1e-2, 0.0)
     assert not list(Objective({"margin": MarginLoss(classes=classes)}).parameters())
+
+
+def test_rival_of_the_learners_trains_as_the_heads_do() -> None:
+    objective = Objective({"adversary": Adversary(dim=4, branches=2)})
+    optimiser = build_optimiser(WithBias(), objective, CONFIG)
+    found = {id(p): (g["lr"], g["weight_decay"]) for g in optimiser.param_groups for p in g["params"]}
+    rival = {name: found[id(p)] for name, p in objective.terms["adversary"].rivals[0].layers.named_parameters()}
+    decayed, plain = (1e-2, 0.5), (1e-2, 0.0)
+    assert rival == {
+        **{"0.weight": decayed, "3.weight": decayed, "3.bias": plain},
+        **{f"{layer}.{name}": plain for layer in (1, 4) for name in ("weight", "bias")},
+    }
 
 
 def test_decay_is_coupled_to_adam() -> None:

@@ -13,11 +13,12 @@ import pytest
 import torch
 from tiny_runs import kept_state, spied, training, without_machine
 
-from reproducible.config import DataConfig, EvaluationConfig, OptimiserConfig
+from reproducible.config import Component, DataConfig, EvaluationConfig, OptimiserConfig
 from reproducible.data.store import Store
 from reproducible.resources import UserError
 from reproducible.training import checkpoint
 from reproducible.training.loop import Training
+from reproducible.types import Batch
 
 Make = Callable[..., Training]
 
@@ -56,6 +57,26 @@ def test_rate_that_is_far_too_high(make: Make) -> None:
         UserError, match=r"tiny/plain draw 0 seed 0: \w+ is (nan|inf) at step 2\. .* lower optimiser.lr"
     ):
         make(optimiser=OptimiserConfig(lr=1e30)).run()
+
+
+def test_maps_of_object_attention_that_are_not_finite_name_step_and_arm(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step that spoils the weights has a finite loss; the next one finds no window, and comes to no loss."""
+    options = {"scales": 2, "branches": 1, "dim": 8, "at": "low", "hidden": 4, "layers": ["high"]}
+    run = make(model=Component("deml", options))
+    original = run.losses
+
+    def losses(batch: Batch) -> dict[str, torch.Tensor]:
+        if run.step == 5:
+            next(run.model.parameters()).data.fill_(float("nan"))
+        return original(batch)
+
+    monkeypatch.setattr(run, "losses", losses)
+    said = r"tiny/plain draw 0 seed 0: object attention's map 0 of image 0 .* holds NaN or infinity after step 5\."
+    with pytest.raises(UserError, match=said):
+        run.run()
+    assert kept_state(run)["step"] == 4
 
 
 def test_embeddings_that_are_not_finite_name_step_and_arm(make: Make) -> None:
