@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import lzma
+import zlib
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from reproducible.resources import UserError
 
@@ -121,3 +123,38 @@ def expand(lengths: list[list[int]], column: int = 0) -> np.ndarray:
     """Labels (``column`` 0) or coarse classes (1) of each item from :func:`run_lengths`, int64."""
     table = np.asarray(lengths, dtype=np.int64)
     return np.repeat(table[:, column], table[:, 2])
+
+
+def encode_fractions(values: ArrayLike, steps: int, of: str) -> str:
+    """Pack values from -1 to 1 in whole steps.
+
+    Args:
+        values: (N,).
+        steps: of which a unit has so many.
+        of: what they are of, for the message.
+
+    Raises:
+        UserError: for a value out of range, or none (NaN).
+    """
+    whole = np.rint(np.asarray(values, float) * steps)
+    wrong = ~(np.abs(whole) <= steps)
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise UserError(
+            f"{of}: value {first + 1} of {len(whole)} must be from -1 to 1, found {whole[first] / steps:g}."
+        )
+    planes = whole.astype("<i2").view(np.uint8).reshape(-1, 2).T.tobytes()  # low bytes side by side compress better
+    return base64.b85encode(zlib.compress(planes, 9)).decode()
+
+
+def decode_fractions(packed: str, steps: int, of: str) -> NDArray[np.float64]:
+    """The values of :func:`encode_fractions`, to the step, (N,).
+
+    Raises:
+        UserError: if they are damaged.
+    """
+    try:
+        planes = np.frombuffer(zlib.decompress(base64.b85decode(packed)), np.uint8).reshape(2, -1)
+    except (TypeError, ValueError, zlib.error) as error:
+        raise UserError(f"{of}: the stored values cannot be read ({error}): the file is damaged.") from error
+    return planes.T.copy().view("<i2").ravel() / steps

@@ -25,9 +25,7 @@ Values are whole steps of 1/200 (graphs: 1/10,000), compressed. Explained on pag
 
 from __future__ import annotations
 
-import base64
 import json
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +35,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reproducible.data.manifest import load_manifest, read_classes
 from reproducible.data.splits import split
+from reproducible.encoding import decode_fractions, encode_fractions
 from reproducible.evaluation.statistics import Interval, two_way_bootstrap
 from reproducible.resources import UserError, check_keys, manifests, nearest_name
 from reproducible.types import RunRecord
@@ -52,41 +51,6 @@ FROZEN = {"glyphs": ("glyph_object_attention", 10), "groceries-160": ("object_at
 ARMS = {"frozen-oam": "object attention", "frozen-centre": "centre prior", "frozen-feature-norm": "feature norm"}
 STEPS = {"truth": 200, "methods": 200, "graphs": 10_000}
 Look = dict[str, Any]
-
-
-def encode(values: ArrayLike, steps: int, of: str = "a look") -> str:
-    """Pack values from -1 to 1 in whole steps.
-
-    Args:
-        values: (N,).
-        steps: of which a unit has so many.
-        of: what they are of, for the message.
-
-    Raises:
-        UserError: for a value out of range, or none (NaN).
-    """
-    whole = np.rint(np.asarray(values, float) * steps)
-    wrong = ~(np.abs(whole) <= steps)
-    if wrong.any():
-        first = int(wrong.argmax())
-        raise UserError(
-            f"{of}: value {first + 1} of {len(whole)} must be from -1 to 1, found {whole[first] / steps:g}."
-        )
-    planes = whole.astype("<i2").view(np.uint8).reshape(-1, 2).T.tobytes()  # low bytes side by side compress better
-    return base64.b85encode(zlib.compress(planes, 9)).decode()
-
-
-def decode(packed: str, steps: int, of: str = "a look") -> NDArray[np.float64]:
-    """The values of :func:`encode`, to the step, (N,).
-
-    Raises:
-        UserError: if they are damaged.
-    """
-    try:
-        planes = np.frombuffer(zlib.decompress(base64.b85decode(packed)), np.uint8).reshape(2, -1)
-    except (TypeError, ValueError, zlib.error) as error:
-        raise UserError(f"{of}: the stored values cannot be read ({error}): the file is damaged.") from error
-    return planes.T.copy().view("<i2").ravel() / steps
 
 
 def load(path: Path | None = None) -> dict[str, Look]:
@@ -122,7 +86,9 @@ def pack(about: Mapping[str, Any], measured: Mapping[str, Any]) -> Look:
     """
     look = {**about}
     for part, steps in STEPS.items():
-        look[part] = _leaves(measured[part], lambda path, array, steps=steps: encode(array, steps, _of(look, *path)))
+        look[part] = _leaves(
+            measured[part], lambda path, array, steps=steps: encode_fractions(array, steps, _of(look, *path))
+        )
     return {**look, "means": means(look)}
 
 
@@ -134,7 +100,7 @@ def means(look: Look) -> dict[str, Any]:
     """
 
     def mean(path: Sequence[str], packed: str, steps: int) -> float:
-        value = float(decode(packed, steps, _of(look, *path)).mean())
+        value = float(decode_fractions(packed, steps, _of(look, *path)).mean())
         return round(value, 4) if path[-1] == "eigenvalue" else round(100 * value, 2)
 
     return {
@@ -173,7 +139,7 @@ def _stored(look: Look, part: str, name: str, quantity: str) -> NDArray[np.float
         raise UserError(f"look {look['look']!r} has no {part[:-1]} {name!r}.{nearest_name(name, known)}")
     if quantity not in known[name]:
         raise UserError(f"look {look['look']!r}, {name}: no {quantity!r}.{nearest_name(quantity, known[name])}")
-    return decode(known[name][quantity], STEPS[part], _of(look, name, quantity))
+    return decode_fractions(known[name][quantity], STEPS[part], _of(look, name, quantity))
 
 
 def _of(look: Look, *path: str) -> str:

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-from reproducible.config import EvaluationConfig, RunConfig
 from reproducible.evaluation import localised
 from reproducible.records import write_text
 from reproducible.resources import UserError, manifests, nearest_name
@@ -35,23 +33,18 @@ def views() -> dict[str, View]:
         *(
             View(f"caltech-224-tuned-{draw}", "caltech101_boxes24", "bvlc_googlenet", 224, trained=run)
             for draw in range(DRAWS)
-            for run in (_selected(deml.STUDY.config("u512", draw)),)
+            for run in (deml.STUDY.config("u512", draw),)
         ),
         View("groceries-160", "groceries", "bvlc_googlenet", 160, each=PHOTOGRAPHS),
         View("glyphs", "glyphs", "compact_googlenet", 56, each=GLYPHS),
         *(
             View(f"glyphs-tuned-{draw}-{images}", "glyphs", "compact_googlenet", 56, images, GLYPHS, run)
             for draw in range(DRAWS)
-            for run in (_selected(glyph_baseline.STUDY.config("u512", draw)),)
+            for run in (glyph_baseline.STUDY.config("u512", draw),)
             for images in ("seen", "unseen")
         ),
     ]
     return {view.name: view for view in found}
-
-
-def _selected(run: RunConfig) -> RunConfig:
-    """The same training to the same selected checkpoint, without a look at the seen and the test classes on the way."""
-    return replace(run, evaluation=EvaluationConfig(every=run.evaluation.every, test=False))
 
 
 def localise(names: tuple[str, ...] = (), device: str = "auto", path: Path | None = None) -> Iterator[localised.Look]:

@@ -26,11 +26,8 @@ from reproducible.data.transforms import crop_resize
 from reproducible.evaluation.localised import FROZEN, Look, pack
 from reproducible.evaluation.locating import LAYERS, METHODS, Seen, graphs, locate
 from reproducible.progress import progress
-from reproducible.records import run_folder
-from reproducible.training import checkpoint
 from reproducible.training.devices import choose_device
-from reproducible.training.loop import Training
-from reproducible.training.runner import run_digest, weights_hash
+from reproducible.training.runner import selected_model, weights_hash
 from reproducible.training.seeding import generator
 
 _BATCH = 32
@@ -99,17 +96,11 @@ def measure(view: View, device: str = "auto") -> Look:
 
 
 def network(config: RunConfig, device: torch.device, trained: bool) -> nn.Module:
-    """The trunk of a run: pretrained, or at its selected checkpoint. A run that was stopped goes on."""
+    """The trunk of a run: pretrained, or at its selected checkpoint."""
     if not trained:
         trunk = registry.build("backbone", config.backbone.name, **config.backbone.options)
         return trunk.to(device, memory_format=torch.channels_last).eval()
-    store = open_store(config.data.name)
-    folder = run_folder(run_digest(config, store))
-    with checkpoint.lock(folder):
-        training = Training(config, store, folder, device)
-        step = training.run()["selected"]["step"]
-        training.model.load_state_dict(checkpoint.load(training.weights_file(step), device))
-    return training.model.backbone.eval()
+    return selected_model(config, open_store(config.data.name), device).backbone
 
 
 def chosen(view: View, store: Store) -> np.ndarray:

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 import torch
+from torch import nn
 
 from reproducible import registry
 from reproducible.config import Component, EvaluationConfig, RunConfig, digest, to_dict
@@ -101,6 +102,23 @@ def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "au
         for leftover in (folder / "checkpoint.pt", *folder.glob("weights_*.pt")):
             leftover.unlink(missing_ok=True)
     return record
+
+
+def selected_model(config: RunConfig, store: Store, device: torch.device) -> nn.Module:
+    """The model of a run at its selected checkpoint; trains it without a look at the seen and the test classes.
+
+    A run that was stopped goes on; one that is finished keeps its weights and is not trained again.
+
+    Raises:
+        UserError: as :func:`execute`.
+    """
+    config = replace(config, evaluation=EvaluationConfig(every=config.evaluation.every, test=False))
+    folder = run_folder(run_digest(config, store))
+    with checkpoint.lock(folder):
+        training = Training(config, store, folder, device)
+        step = training.run()["selected"]["step"]
+        training.model.load_state_dict(checkpoint.load(training.weights_file(step), device))
+    return training.model.eval()
 
 
 def untouched(config: RunConfig, store: Store, device: torch.device) -> dict[str, Any]:

@@ -89,3 +89,11 @@ def test_ranks_of_another_record_are_noticed() -> None:
     packed = encoding.encode_first(np.ones((3, 9), bool))
     with pytest.raises(UserError, match="of 3 queries, not of 4"):
         encoding.decode_first(packed, 4)
+
+
+@pytest.mark.parametrize("steps", [200, 10_000])
+def test_fractions_come_back_to_the_step(steps: int) -> None:
+    values = np.r_[np.random.default_rng(0).uniform(-1, 1, 500), -1, 0, 1]
+    found = encoding.decode_fractions(encoding.encode_fractions(values, steps, "made"), steps, "made")
+    assert np.abs(found - values).max() <= 0.5 / steps + 1e-12
+    assert found[-3:].tolist() == [-1, 0, 1]

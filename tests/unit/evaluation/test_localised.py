@@ -34,14 +34,6 @@ def made(**changes: object) -> localised.Look:
     return localised.pack(about, {"truth": {}, "methods": {"walk": method}, "graphs": graphs} | changes)
 
 
-@pytest.mark.parametrize("steps", [200, 10_000])
-def test_values_come_back_to_the_step(steps: int) -> None:
-    values = np.r_[np.random.default_rng(0).uniform(-1, 1, 500), -1, 0, 1]
-    found = localised.decode(localised.encode(values, steps), steps)
-    assert np.abs(found - values).max() <= 0.5 / steps + 1e-12
-    assert found[-3:].tolist() == [-1, 0, 1]
-
-
 def test_a_look_comes_back_from_the_file(tmp_path: Path) -> None:
     path = tmp_path / "looks.jsonl"
     other = {**made(), "look": "another"}

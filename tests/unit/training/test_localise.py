@@ -17,6 +17,7 @@ from reproducible.config import Component, DataConfig, RunConfig
 from reproducible.data.manifest import load_manifest
 from reproducible.data.splits import split
 from reproducible.data.store import Store, prepare
+from reproducible.encoding import decode_fractions
 from reproducible.evaluation import localised
 from reproducible.resources import UserError
 from reproducible.studies import localising
@@ -61,7 +62,7 @@ def test_values_are_those_of_a_loop_over_images(glyphs: Store, monkeypatch: pyte
         area = (box[2] - box[0]) * (box[3] - box[1]) / 64**2
         assert localised.values(look, "object attention", "area")[place] == pytest.approx(area, abs=0.003)
         mask = glyphs.masks[index] > 0
-        assert localised.decode(look["truth"]["object"], 200)[place] == pytest.approx(mask.mean(), abs=0.003)
+        assert decode_fractions(look["truth"]["object"], 200, "truth")[place] == pytest.approx(mask.mean(), abs=0.003)
     assert localised.values(look, "as printed", "area").tolist() == [1.0] * len(indices)
 
 
