@@ -36,12 +36,14 @@ class Tile:
         heat: (h, w) map laid over it, of any range; None: none.
         boxes: colour -> x0, y0, x1, y1 in pixels of the image.
         note: words below.
+        limits: of the map's colours; None: its own least and largest value.
     """
 
     image: np.ndarray
     heat: np.ndarray | None = None
     boxes: Mapping[str, Sequence[float]] = field(default_factory=dict)
     note: str = ""
+    limits: tuple[float, float] | None = None
 
 
 @styled
@@ -67,9 +69,10 @@ def tiles(rows: Sequence[Sequence[Tile]], titles: Sequence[str] = (), names: Seq
             side = tile.image.shape[0]
             axes.imshow(tile.image, extent=(0, side, side, 0))
             if tile.heat is not None:
-                low, high = tile.heat.min(), tile.heat.max()
+                low, high = tile.limits or (tile.heat.min(), tile.heat.max())
                 scaled = (tile.heat - low) / (high - low or 1)
-                axes.imshow(scaled, cmap="inferno", alpha=0.65, extent=(0, side, side, 0), interpolation="bilinear")
+                laid = {"cmap": "inferno", "vmin": 0, "vmax": 1, "alpha": 0.65, "interpolation": "bilinear"}
+                axes.imshow(scaled, extent=(0, side, side, 0), **laid)
             for colour, (x0, y0, x1, y1) in tile.boxes.items():
                 frame = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=1.8)
                 axes.add_patch(frame)
