@@ -274,6 +274,7 @@ MINUTES: Mapping[Cost, float] = {
     **{(0, 1): 5, (1, 1): 5, (2, 1): 13, (3, 1): 20, (1, 2): 7, (1, 4): 12, (1, 8): 21, (2, 2): 14, (2, 4): 21},
     **{(3, 3): 27, "deml-1-1": 7, "u512": 6.6, "u512-lact-printed": 6.6, "u512-160": 9, "heads-4": 5, "abe-8": 19},
     **{"full-image-2": 9, "centre-zoom-2": 9, "random-zoom-2": 9, "full-image-3": 14, "centre-zoom-3": 14},
+    **{"u512-gamma-25": 6.5, "u512-gamma-35": 6.5, "u512-settings-of-u512": 7.5, "u512-settings-of-deml": 7},
 }
 """Cost of a run by (I, J), (0, 1) for U_d, or by name: a step's, measured beside one of U512, times U512's minutes; of
 cells in between, interpolated."""
