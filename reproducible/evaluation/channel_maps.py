@@ -32,6 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reproducible.data.store import Store
 from reproducible.encoding import decode_fractions, encode_fractions
+from reproducible.evaluation.features import unit_vectors
 from reproducible.resources import UserError, check_keys, manifests
 
 FILE = "channel_maps.json"
@@ -63,9 +64,8 @@ def alike(maps: ArrayLike, factors: ArrayLike) -> dict[str, NDArray[np.float64]]
 
 
 def _cosine(branches: ArrayLike) -> NDArray[np.float64]:
-    rows = np.asarray(branches, np.float64)
-    unit = rows / np.maximum(np.linalg.norm(rows, axis=2, keepdims=True), 1e-12)
-    first, second = np.triu_indices(rows.shape[1], 1)
+    unit = unit_vectors(branches)
+    first, second = np.triu_indices(unit.shape[1], 1)
     return np.einsum("npd,npd->np", unit[:, first], unit[:, second]).mean(axis=1)
 
 

@@ -98,6 +98,12 @@ def batch_variance_errors(features: ArrayLike, batches: Iterable[ArrayLike]) -> 
     return float(100 * np.abs(found).mean()), float(100 * found.mean())
 
 
+def unit_vectors(values: ArrayLike) -> NDArray[np.float64]:
+    """Vectors along the last axis at length one; one of length zero stays zero."""
+    rows = np.asarray(values, np.float64)
+    return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)
+
+
 def overlap(branches: ArrayLike) -> NDArray[np.float64]:
     """Mean cosine over images of each pair of branches, in per cent: outputs of learners, or gates.
 
@@ -107,9 +113,8 @@ def overlap(branches: ArrayLike) -> NDArray[np.float64]:
     Returns:
         (J, J), symmetric, 100 on the diagonal.
     """
-    rows = np.asarray(branches, np.float64)
-    unit = rows / np.maximum(np.linalg.norm(rows, axis=2, keepdims=True), 1e-12)
-    return 100 * np.einsum("ind,jnd->ij", unit, unit) / rows.shape[1]
+    unit = unit_vectors(branches)
+    return 100 * np.einsum("ind,jnd->ij", unit, unit) / unit.shape[1]
 
 
 def mean_overlap(matrix: ArrayLike) -> float:

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reproducible.evaluation.features import unit_vectors
+
 _Ints = NDArray[np.int64]
 _Fold = tuple[NDArray[np.bool_], NDArray[np.float64]]
 PARTS = ("base", "above", "below")
@@ -75,7 +77,7 @@ def _read(embeddings: ArrayLike, parts: Sequence[Sequence[str]]) -> Iterator[tup
     rows, named = np.asarray(embeddings, np.float64), np.asarray(parts)
     if rows.ndim != 2 or named.shape != (len(rows), len(PARTS)):
         raise ValueError(f"parts: expected (N, 3) for embeddings (N, D), got {named.shape} for {rows.shape}.")
-    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    rows = unit_vectors(rows)
     _, base = np.unique(named[:, 0], return_inverse=True)
     if base.max() == 0:
         raise ValueError("parts: probes of the marks need two bases or more.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from reproducible.records import queries_first
 from reproducible.report.tables import spread
 from reproducible.studies import Arm
 from reproducible.types import RunRecord
+
+_FURTHER = {"R@1": "recall_at_1", "R@8": "recall_at_8"}
 
 
 def by_kind(records: Sequence[RunRecord], arm: str, data: str) -> dict[str, dict[int, float]]:
@@ -33,6 +35,27 @@ def by_kind(records: Sequence[RunRecord], arm: str, data: str) -> dict[str, dict
             if (asked := of_query == kind).any():
                 values[record["draw"]] = float(hits[asked].mean())
     return found
+
+
+def under_protocol(records: Sequence[RunRecord], arm: str, protocol: str, metric: str) -> dict[int, float]:
+    """A metric of the whole embedding under a further protocol, at the selected checkpoint, by class draw.
+
+    Args:
+        records: of one study.
+        arm: its name.
+        protocol: its name; runs that did not look at it do not count.
+        metric: name as in the records.
+    """
+    return {
+        draw: record["selected"]["further"][protocol]["features"]["embedding"]["test"][metric]
+        for draw, record in by_draw(records, arm).items()
+        if protocol in record["selected"].get("further", {})
+    }
+
+
+def paired(own: Mapping[int, float], other: Mapping[int, float]) -> list[float]:
+    """Differences of values by class draw, on the draws that both have."""
+    return [value - other[draw] for draw, value in own.items() if draw in other]
 
 
 def kind_table(arms: Sequence[Arm], records: Sequence[RunRecord], data: str) -> pd.DataFrame:
@@ -60,8 +83,8 @@ def kind_gaps(treatment: Arm, controls: Sequence[Arm], records: Sequence[RunReco
     own = by_kind(records, treatment.name, data)
     for control in controls:
         other = by_kind(records, control.name, data)
-        gaps = {kind: [v - other[kind][d] for d, v in own[kind].items() if d in other[kind]] for kind in own}
-        rows.append({f"{treatment.title} less": control.title, **{kind: spread(gap) for kind, gap in gaps.items()}})
+        gaps = {kind: spread(paired(values, other[kind])) for kind, values in own.items()}
+        rows.append({f"{treatment.title} less": control.title, **gaps})
     return pd.DataFrame(rows)
 
 
@@ -76,7 +99,7 @@ def further_table(arms: Sequence[Arm], records: Sequence[RunRecord], protocol: s
     """
     rows = []
     for arm in arms:
-        found = {title: _further(records, arm, protocol, name) for title, name in _FURTHER.items()}
+        found = {title: under_protocol(records, arm.name, protocol, name) for title, name in _FURTHER.items()}
         measured = {f"{title} %": spread([*values.values()]) for title, values in found.items()}
         rows.append({protocol.replace("_", " "): arm.title, **measured})
     return pd.DataFrame(rows)
@@ -92,20 +115,8 @@ def further_gaps(treatment: Arm, controls: Sequence[Arm], records: Sequence[RunR
     rows = []
     for control in controls:
         gaps = {}
-        for title, name in _FURTHER.items():
-            own, other = (_further(records, arm, protocol, name) for arm in (treatment, control))
-            gaps[title] = spread([value - other[draw] for draw, value in own.items() if draw in other])
+        for title, metric in _FURTHER.items():
+            own, other = (under_protocol(records, arm.name, protocol, metric) for arm in (treatment, control))
+            gaps[title] = spread(paired(own, other))
         rows.append({f"{protocol.replace('_', ' ')}: {treatment.title} less": control.title, **gaps})
     return pd.DataFrame(rows)
-
-
-_FURTHER = {"R@1": "recall_at_1", "R@8": "recall_at_8"}
-
-
-def _further(records: Sequence[RunRecord], arm: Arm, protocol: str, metric: str) -> dict[int, float]:
-    """A metric of the whole embedding under a further protocol, by class draw."""
-    return {
-        draw: record["selected"]["further"][protocol]["features"]["embedding"]["test"][metric]
-        for draw, record in by_draw(records, arm.name).items()
-        if protocol in record["selected"].get("further", {})
-    }

@@ -78,16 +78,8 @@ LEDGER: deml.Declared = {
 """Of the ledger, what is another choice here too: gamma is 25 on glyphs, and gates start near 1/2."""
 MINUTES: Mapping[deml.Cost, float] = {
     **{(0, 1): 1.1, (1, 1): 1.1, (2, 1): 2.9, (3, 1): 4.5, (1, 2): 1.7, (1, 4): 2.4, (1, 8): 3.7, (1, 16): 6.5},
-    **{
-        (2, 2): 3.6,
-        (2, 4): 5.0,
-        (3, 3): 6.6,
-        "u512": 1.3,
-        "u512-lact-printed": 1.3,
-        "u512-64": 2,
-        "heads-4": 1.2,
-        "abe-8": 4.3,
-    },
+    **{(2, 2): 3.6, (2, 4): 5.0, (3, 3): 6.6, "heads-4": 1.2, "abe-8": 4.3},
+    **{"u512": 1.3, "u512-lact-printed": 1.3, "u512-64": 2},
     **{"full-image-2": 1.8, "centre-zoom-2": 1.8, "random-zoom-2": 1.8, "object-zoom-2": 1.8},
     **{"full-image-3": 2.4, "centre-zoom-3": 2.4},
 }
