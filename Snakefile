@@ -58,7 +58,7 @@ rule notebook:
     input:
         notebook=ROOT / "notebooks" / "{name}.ipynb",
         library=files("reproducible", "*.py"),
-        manifests=files("data_manifests", "*.yaml", "*.csv", "*.jsonl", "*.xz"),
+        manifests=files("data_manifests", "*.yaml", "*.csv", "*.xz"),
         data=expand(BUILD / "stamps" / "{name}", name=PREPARED),
         device=ASKED,
     output:

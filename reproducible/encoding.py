@@ -1,14 +1,19 @@
-"""Arrays in records: packed, compressed and written with printable characters.
+"""Arrays in records: packed, compressed and written with printable characters; and the files that hold records.
 
 What a record holds of a look at a set of queries is so little that all records together fit into a repository, and so
-much that every metric can be computed from it again (:mod:`reproducible.records`).
+much that every metric can be computed from it again (:mod:`reproducible.records`). A file of records is JSON lines,
+compressed.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import lzma
 import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -158,3 +163,33 @@ def decode_fractions(packed: str, steps: int, of: str) -> NDArray[np.float64]:
     except (TypeError, ValueError, zlib.error) as error:
         raise UserError(f"{of}: the stored values cannot be read ({error}): the file is damaged.") from error
     return planes.T.copy().view("<i2").ravel() / steps
+
+
+def pack_lines(objects: Iterable[Any]) -> bytes:
+    """The content of a file of JSON objects, one a line, compressed (``.jsonl.xz``)."""
+    return lzma.compress("".join(json.dumps(one, separators=(",", ":")) + "\n" for one in objects).encode())
+
+
+def unpack_lines(path: Path, what: str) -> list[tuple[str, Any]]:
+    """The objects of a file of :func:`pack_lines`, each with where it stands; empty where there is no file.
+
+    Args:
+        path: of the file.
+        what: a line is, for the message.
+
+    Raises:
+        UserError: for a damaged file or line (file and line number).
+    """
+    if not path.is_file():
+        return []
+    try:
+        text = lzma.decompress(path.read_bytes()).decode()
+    except (lzma.LZMAError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a file of {what}s ({error}).") from error
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            found.append((f"{path}, line {number}", json.loads(line)))
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}, line {number}: not a {what} ({error}).") from error
+    return found

@@ -33,7 +33,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import lzma
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -49,6 +48,8 @@ from reproducible.encoding import (
     decode_matches,
     decode_neighbours,
     expand,
+    pack_lines,
+    unpack_lines,
 )
 from reproducible.resources import UserError, cache_dir, check_keys, manifests, nearest_name
 from reproducible.types import RunRecord
@@ -120,20 +121,9 @@ def load(study: str, folder: Path | None = None) -> list[RunRecord]:
     Raises:
         UserError: for a damaged file or line (file and line number) or a record without a known key.
     """
-    path = file_of(study, folder)
-    if not path.is_file():
-        return []
-    try:
-        text = lzma.decompress(path.read_bytes()).decode()
-    except (lzma.LZMAError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a file of records ({error}).") from error
     found = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}, line {number}: not a record ({error}).") from error
-        check(record, f"{path}, line {number}")
+    for place, record in unpack_lines(file_of(study, folder), "record"):
+        check(record, place)
         found.append(record)
     return found
 
@@ -142,7 +132,7 @@ def save(study: str, records: Iterable[RunRecord], folder: Path | None = None) -
     """Write the records of a study, one a line, ordered by arm, draw and seed."""
     ordered = sorted(records, key=lambda r: (r["arm"], r["draw"], r["seed"], r["digest"]))
     path = file_of(study, folder)
-    write_bytes(path, lzma.compress("".join(json.dumps(r, separators=(",", ":")) + "\n" for r in ordered).encode()))
+    write_bytes(path, pack_lines(ordered))
     return path
 
 

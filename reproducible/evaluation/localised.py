@@ -25,7 +25,6 @@ Values are whole steps of 1/200 (graphs: 1/10,000), compressed. Explained on pag
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,12 +34,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from reproducible.data.manifest import load_manifest, read_classes
 from reproducible.data.splits import split
-from reproducible.encoding import decode_fractions, encode_fractions
+from reproducible.encoding import decode_fractions, encode_fractions, pack_lines, unpack_lines
 from reproducible.evaluation.statistics import Interval, two_way_bootstrap
 from reproducible.resources import UserError, check_keys, manifests, nearest_name
 from reproducible.types import RunRecord
 
-FILE = "localisation.jsonl"
+FILE = "localisation.jsonl.xz"
 KEYS = (
     *("look", "data", "network", "size", "images", "fingerprint", "weights", "criteria", "seconds", "classes"),
     *("truth", "methods", "graphs", "means"),
@@ -57,24 +56,18 @@ def load(path: Path | None = None) -> dict[str, Look]:
     """The committed looks by name; empty where there is no file.
 
     Raises:
-        UserError: for a damaged line (file and line number) or a look without a known key.
+        UserError: for a damaged file or line (file and line number) or a look without a known key.
     """
-    path = path or manifests() / FILE
     found: dict[str, Look] = {}
-    for number, line in enumerate(path.read_text().splitlines() if path.is_file() else (), start=1):
-        try:
-            look = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}, line {number}: not a look ({error}).") from error
-        check_keys(look, KEYS, KEYS, f"{path}, line {number}")
+    for place, look in unpack_lines(path or manifests() / FILE, "look"):
+        check_keys(look, KEYS, KEYS, place)
         found[look["look"]] = look
     return found
 
 
-def lines(looks: Iterable[Look]) -> str:
-    """The text of the file, in the order of the names."""
-    ordered = sorted(looks, key=lambda look: look["look"])
-    return "".join(json.dumps(look, separators=(",", ":")) + "\n" for look in ordered)
+def content(looks: Iterable[Look]) -> bytes:
+    """What the file holds, in the order of the names."""
+    return pack_lines(sorted(looks, key=lambda look: look["look"]))
 
 
 def pack(about: Mapping[str, Any], measured: Mapping[str, Any]) -> Look:

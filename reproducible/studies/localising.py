@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reproducible.evaluation import localised
-from reproducible.records import write_text
+from reproducible.records import write_bytes
 from reproducible.resources import UserError, manifests, nearest_name
 from reproducible.studies import deml, glyph_baseline
 from reproducible.training.localise import View, measure
@@ -53,7 +53,7 @@ def localise(names: tuple[str, ...] = (), device: str = "auto", path: Path | Non
     Args:
         names: which; none: all.
         device: ``auto``, ``cpu``, ``cuda``, ...
-        path: of the file; None: ``data_manifests/localisation.jsonl``.
+        path: of the file; None: ``data_manifests/localisation.jsonl.xz``.
 
     Raises:
         UserError: for an unknown name, with the nearest one; if a data set is not there.
@@ -64,7 +64,7 @@ def localise(names: tuple[str, ...] = (), device: str = "auto", path: Path | Non
             raise UserError(f"There is no view {name!r}.{nearest_name(name, known)}")
     for name in names or tuple(known):
         look = measure(known[name], device)
-        write_text(path, localised.lines({**localised.load(path), name: look}.values()))
+        write_bytes(path, localised.content({**localised.load(path), name: look}.values()))
         yield look
 
 

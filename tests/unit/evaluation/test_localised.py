@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import lzma
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from reproducible import records
 from reproducible.claims import verdict_table
 from reproducible.data.manifest import load_manifest
 from reproducible.data.splits import split
+from reproducible.encoding import pack_lines
 from reproducible.evaluation import localised
 from reproducible.resources import UserError
 from reproducible.studies.localising import views
@@ -35,9 +37,9 @@ def made(**changes: object) -> localised.Look:
 
 
 def test_a_look_comes_back_from_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "looks.jsonl"
+    path = tmp_path / "looks.jsonl.xz"
     other = {**made(), "look": "another"}
-    path.write_text(localised.lines([made(), other]))
+    path.write_bytes(localised.content([made(), other]))
     found = localised.load(path)
     assert list(found) == ["another", "look"]
     look = found["look"]
@@ -51,15 +53,15 @@ def test_a_look_comes_back_from_the_file(tmp_path: Path) -> None:
 
 
 def test_no_file_is_no_look(tmp_path: Path) -> None:
-    assert localised.load(tmp_path / "none.jsonl") == {}
+    assert localised.load(tmp_path / "none.jsonl.xz") == {}
 
 
 def test_damage_and_wrong_names_are_named(tmp_path: Path) -> None:
-    path = tmp_path / "looks.jsonl"
-    path.write_text(json.dumps(made()) + "\n{")
-    with pytest.raises(UserError, match=r"looks\.jsonl, line 2: not a look"):
+    path = tmp_path / "looks.jsonl.xz"
+    path.write_bytes(lzma.compress(f"{json.dumps(made())}\n{{".encode()))
+    with pytest.raises(UserError, match=r"looks\.jsonl\.xz, line 2: not a look"):
         localised.load(path)
-    path.write_text(json.dumps({key: value for key, value in made().items() if key != "size"}))
+    path.write_bytes(pack_lines([{key: value for key, value in made().items() if key != "size"}]))
     with pytest.raises(UserError, match="size"):
         localised.load(path)
     with pytest.raises(UserError, match=r"has no method 'walks'\. Did you mean 'walk'\?"):

@@ -113,7 +113,7 @@ def test_looks_are_written_one_by_one(glyphs: Store, tmp_path: Path, monkeypatch
     known = {name: View(name, "glyphs", "compact_googlenet", 48, each=1) for name in ("one", "other")}
     monkeypatch.setattr(localising, "views", lambda: known)
     monkeypatch.setattr(localise, "chosen", lambda *_: np.arange(0, 800, 100))
-    path = tmp_path / "looks.jsonl"
+    path = tmp_path / "looks.jsonl.xz"
     looks = localising.localise(device="cpu", path=path)
     next(looks)
     assert list(localised.load(path)) == ["one"]
