@@ -121,3 +121,13 @@ def mean_overlap(matrix: ArrayLike) -> float:
     """Mean over the pairs of two branches of :func:`overlap`; never below -100 / (J - 1)."""
     values = np.asarray(matrix, np.float64)
     return float(values[np.triu_indices(len(values), 1)].mean())
+
+
+def participation_ratio(matrix: ArrayLike) -> float:
+    """How many branches of :func:`overlap` are distinct: J for mutually orthogonal ones, 1 for copies (and opposites).
+
+    It is the squared sum of the eigenvalues over the sum of their squares, and here J^2 over the sum of the squared
+    cosines.
+    """
+    cosines = np.asarray(matrix, np.float64) / 100
+    return float(np.trace(cosines) ** 2 / np.square(cosines).sum())

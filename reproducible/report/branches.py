@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from reproducible.contrasts import by_draw
+from reproducible.evaluation.features import participation_ratio
 from reproducible.records import measurements
 from reproducible.report.figures import WIDTH, styled
 from reproducible.report.tables import NOT_RUN, difference, gain_over_untouched, mean_interval, spread, values_of
@@ -235,6 +236,8 @@ def probe_table(records: Sequence[RunRecord], arms: Mapping[str, str]) -> pd.Dat
     """What linear probes read from each learner of the first scale, and from the whole embedding: balanced accuracy in
     per cent at the selected checkpoint, means over class draws; a row a learner, columns by arm and part.
 
+    Learners are ordered by what is read of the letter, draw by draw, since their numbers are by chance.
+
     Args:
         records: of a study on glyphs.
         arms: title -> name of an arm with branches.
@@ -242,32 +245,69 @@ def probe_table(records: Sequence[RunRecord], arms: Mapping[str, str]) -> pd.Dat
     columns: dict[str, pd.Series] = {}
     for title, arm in arms.items():
         looks = [r["selected"]["test"] for r in by_draw(records, arm).values()]
+        orders = [np.argsort(look["learner_probe_base"][0])[::-1] for look in looks]
         for part in ("base", "above", "below"):
             name = f"probe_{part}"
-            means = (
-                np.mean([[*look[f"learner_{name}"][0], look[name]] for look in looks], axis=0) if looks else [np.nan]
-            )
+            rows = [
+                [*np.asarray(look[f"learner_{name}"][0])[order], look[name]]
+                for look, order in zip(looks, orders, strict=True)
+            ]
+            means = np.mean(rows, axis=0) if rows else [np.nan]
             names = [*map(str, range(1, len(means))), "all"]
             shown = [NOT_RUN if np.isnan(value) else f"{value:.1f}" for value in means]
             columns[f"{title}: {part}"] = pd.Series(shown, names)
     return pd.DataFrame(columns).rename_axis("learner").reset_index()
 
 
-def overlap_of(records: Sequence[RunRecord], arm: str, name: str) -> np.ndarray | None:
-    """Mean over class draws of a matrix of cosines at the selected checkpoint, first scale; None where not run.
+def overlap_of(records: Sequence[RunRecord], arm: str, name: str, draw: int = 0) -> np.ndarray | None:
+    """A matrix of cosines at the selected checkpoint, first scale, of one class draw; None where not run. Which branch
+    has which number is by chance, so a mean over draws would hide who resembles whom.
 
     Args:
         records: of one study.
         arm: its name.
         name: ``gate_overlap`` or ``learner_overlap``.
+        draw: which.
     """
-    found = [r["selected"]["test"][name][0] for r in by_draw(records, arm).values() if name in r["selected"]["test"]]
-    return np.mean(found, axis=0) if found else None
+    record = by_draw(records, arm).get(draw)
+    found = record["selected"]["test"].get(name) if record else None
+    return None if found is None else np.asarray(found[0])
+
+
+def likeness_table(arms: Sequence[Arm], records: Sequence[RunRecord]) -> pd.DataFrame:
+    """How alike the learners of the first scale are, pair by pair, at the selected checkpoint: means over class draws.
+
+    Args:
+        arms: with several learners, in the order of the rows.
+        records: of their study.
+
+    Returns:
+        Columns in per cent: the mean cosine of two learners, that of the pair most alike, the share of pairs above 90;
+        and the participation ratio, of how many.
+    """
+    rows = []
+    for arm in arms:
+        looks = [r["selected"]["test"] for r in by_draw(records, arm.name).values()]
+        found = [np.asarray(look["learner_overlap"][0]) for look in looks if "learner_overlap" in look]
+        pairs = np.array([matrix[np.triu_indices(len(matrix), 1)] for matrix in found])
+        distinct = [participation_ratio(matrix) for matrix in found]
+        measured = (
+            {
+                "mean cosine, %": f"{pairs.mean():.0f}",
+                "pair most alike, %": f"{pairs.max(axis=1).mean():.0f}",
+                "pairs above 90 %, %": f"{100 * (pairs > 90).mean():.0f}",
+                "distinct learners": f"{np.mean(distinct):.1f} of {len(found[0])}",
+            }
+            if found
+            else {"mean cosine, %": NOT_RUN}
+        )
+        rows.append({"arm": arm.title, "draws": f"{len(found)} of {arm.draws}", **measured})
+    return pd.DataFrame(rows)
 
 
 @styled
 def overlaps(matrices: Mapping[str, np.ndarray]) -> Figure:
-    """Matrices of mean cosines between branches, four in a row, on one scale from -100 to 100 per cent.
+    """Matrices of cosines between branches, four in a row, on one scale from -100 to 100 per cent.
 
     Args:
         matrices: title -> (J, J), per cent.
@@ -285,5 +325,5 @@ def overlaps(matrices: Mapping[str, np.ndarray]) -> Figure:
         axes.set_xticklabels(i + 1 for i in ticks)
         axes.set_yticklabels(i + 1 for i in ticks)
         axes.grid(visible=False)
-    figure.colorbar(drawn, ax=list(places), shrink=0.7, label="mean cosine (%)")
+    figure.colorbar(drawn, ax=list(places), shrink=0.7, label="cosine (%)")
     return figure

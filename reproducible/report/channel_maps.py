@@ -42,8 +42,8 @@ def alike_table(found: measured.Maps, networks: Mapping[str, str]) -> pd.DataFra
 
 
 def map_rows(found: measured.Maps, store: Store, data: DataConfig, networks: Mapping[str, str]) -> Figure:
-    """Photographs in rows, each as the networks see it, with the ungated map of the first network on a scale of its own
-    and the maps of each network's branches on one scale; below the first branch the mean correlation of two.
+    """Photographs in rows, each as the networks see it; beside it the ungated map of the first network on a scale of
+    its own and the maps of each network's branches on one scale; below the first branch the mean correlation of two.
 
     Args:
         found: what is committed.
@@ -62,11 +62,14 @@ def map_rows(found: measured.Maps, store: Store, data: DataConfig, networks: Map
     rows = []
     for picture, each, alike in zip(pictures, maps, np.transpose(patterns), strict=True):
         gated = each[:, 1:]
-        row = [Tile(picture), Tile(picture, each[0, 0])]
+        row = [Tile(picture), Tile(picture, each[0, 0], opacity=1)]
         for branches, value in zip(gated, alike, strict=True):
             notes = [f"{value:.2f}", *[""] * (len(branches) - 1)]
             limits = (gated.min(), gated.max())
-            row += [Tile(picture, heat, note=note, limits=limits) for heat, note in zip(branches, notes, strict=True)]
+            row += [
+                Tile(picture, heat, note=note, limits=limits, opacity=1)
+                for heat, note in zip(branches, notes, strict=True)
+            ]
         rows.append(row)
     gates = range(1, found["branches"] + 1)
     titles = ["photograph", "no gate", *(f"{title}, {j}" for title in networks for j in gates)]

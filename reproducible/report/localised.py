@@ -37,6 +37,7 @@ class Tile:
         boxes: colour -> x0, y0, x1, y1 in pixels of the image.
         note: words below.
         limits: of the map's colours; None: its own least and largest value.
+        opacity: of the map; 1: it alone is seen, cell by cell.
     """
 
     image: np.ndarray
@@ -44,6 +45,7 @@ class Tile:
     boxes: Mapping[str, Sequence[float]] = field(default_factory=dict)
     note: str = ""
     limits: tuple[float, float] | None = None
+    opacity: float = 0.65
 
 
 @styled
@@ -71,8 +73,9 @@ def tiles(rows: Sequence[Sequence[Tile]], titles: Sequence[str] = (), names: Seq
             if tile.heat is not None:
                 low, high = tile.limits or (tile.heat.min(), tile.heat.max())
                 scaled = (tile.heat - low) / (high - low or 1)
-                laid = {"cmap": "inferno", "vmin": 0, "vmax": 1, "alpha": 0.65, "interpolation": "bilinear"}
-                axes.imshow(scaled, extent=(0, side, side, 0), **laid)
+                laid = {"cmap": "inferno", "vmin": 0, "vmax": 1, "alpha": tile.opacity}
+                smoothing = "nearest" if tile.opacity == 1 else "bilinear"
+                axes.imshow(scaled, extent=(0, side, side, 0), interpolation=smoothing, **laid)
             for colour, (x0, y0, x1, y1) in tile.boxes.items():
                 frame = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=1.8)
                 axes.add_patch(frame)

@@ -14,6 +14,8 @@ from reproducible.criteria import LEVELS, load_claims, supported_if
 from reproducible.report.tables import interval
 from reproducible.types import RunRecord
 
+MANY = 100  # draws that nobody will run
+
 
 def claims_on_page(
     page: str, level: str, records_by_study: Mapping[str, Sequence[RunRecord]] | None = None
@@ -32,6 +34,7 @@ def claims_on_page(
             f"{c}" if decides else f"{c} (context)" for c, decides in zip(table["claim"], table["decides"], strict=True)
         ],
         "compared": table["comparison"].map(_short),
+        "verdict": table["verdict"],
     }
     if level != "published":
         found |= {
@@ -47,12 +50,14 @@ def claims_on_page(
             ],
             "p (Holm)": [_probability(p) for p in table["p_holm"]],
             "p (sign test)": [_probability(p) for p in table["p_sign"]],
-            "draws that would settle it": ["" if pd.isna(n) else f"{n:.0f}" for n in table["seeds_needed"]],
+            "draws that would settle it": [
+                "" if pd.isna(n) else f"{n:.0f}" if n <= MANY else f"over {MANY}" for n in table["seeds_needed"]
+            ],
             "runs not converged": [f"{n}" if n else "" for n in table["not_converged"]],
         }
         if table["criteria_changed"].any():
             found["criteria"] = ["changed since" if changed else "" for changed in table["criteria_changed"]]
-    return pd.DataFrame({**found, "verdict": table["verdict"]})
+    return pd.DataFrame(found)
 
 
 def criteria_on_page(page: str, level: str) -> pd.DataFrame:

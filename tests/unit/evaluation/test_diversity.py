@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from reproducible.evaluation.features import mean_overlap, overlap
+from reproducible.evaluation.features import mean_overlap, overlap, participation_ratio
 
 DRAW = np.random.default_rng(0)
 
@@ -33,3 +33,13 @@ def test_mean_cosine_of_j_vectors_is_at_least_minus_one_over_j_minus_one(count: 
     for _ in range(50):
         near = simplex[:, None] + DRAW.normal(size=(count, 7, count)) * DRAW.uniform(0, 1)
         assert mean_overlap(overlap(near)) >= floor
+
+
+def test_participation_ratio_counts_directions() -> None:
+    """Against the eigenvalues, on vectors of one image, and where the answer is known."""
+    chance = np.random.default_rng(0)
+    cosines = overlap(chance.normal(size=(5, 1, 8)))
+    eigenvalues = np.linalg.eigvalsh(cosines / 100)
+    assert participation_ratio(cosines) == pytest.approx(eigenvalues.sum() ** 2 / (eigenvalues**2).sum())
+    assert participation_ratio(100 * np.eye(6)) == pytest.approx(6)
+    assert participation_ratio(100 * np.outer([1, -1, 1], [1, -1, 1])) == pytest.approx(1)

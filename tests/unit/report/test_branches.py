@@ -102,19 +102,39 @@ def test_probes_stand_learner_by_learner() -> None:
         for part, own in (("base", 50.0), ("above", 60.0), ("below", 70.0)):
             run["selected"]["test"][f"learner_probe_{part}"] = [[own, own + run["draw"]], [0.0, 0.0]]
             run["selected"]["test"][f"probe_{part}"] = own + 10
+    made[1]["selected"]["test"]["learner_probe_above"] = [[80.0, 60.0], [0.0, 0.0]]
     table = branches.probe_table(made, {"a": "one", "b": "two"})
     assert table["learner"].tolist() == ["1", "2", "all"]
-    assert table["a: above"].tolist() == ["60.0", "60.5", "70.0"]
+    assert table["a: base"].tolist() == ["50.5", "50.0", "60.0"]  # the second learner of the second draw comes first
+    assert table["a: above"].tolist() == ["60.0", "70.0", "70.0"]  # and brings its marks along
     assert table["b: base"].dropna().tolist() == ["not run"]
     assert branches.probe_table([], {"a": "one"})["a: base"].tolist() == ["not run"]
 
 
-def test_overlap_is_the_mean_over_draws_of_the_first_scale() -> None:
-    found = branches.overlap_of(runs(), "one", "gate_overlap")
-    assert found.tolist() == [[100, 5], [0, 100]]
+def test_overlap_is_that_of_one_draw_and_of_the_first_scale() -> None:
+    found = branches.overlap_of(runs(), "one", "gate_overlap", draw=1)
+    assert found.tolist() == [[100, 10], [0, 100]]
+    assert branches.overlap_of(runs(), "one", "gate_overlap").tolist() == [[100, 0], [0, 100]]
     assert branches.overlap_of([], "one", "gate_overlap") is None
+    assert branches.overlap_of(runs(), "one", "learner_overlap") is None
     figure = branches.overlaps({"a": found, "b": np.eye(3)})
     assert [axes.get_title(loc="left") or axes.get_title() for axes in figure.axes[:2]] == ["a", "b"]
+
+
+def test_likeness_tells_copies_and_opposites_from_learners_that_are_apart() -> None:
+    matrices = {
+        "copies": [[100, 96, -94], [96, 100, -98], [-94, -98, 100]],
+        "apart": [[100, 0, 0], [0, 100, 0], [0, 0, 100]],
+    }
+    three = Arm("one", "One", draws=2)
+    for name, expected in (("copies", ("-32", "96", "33", "1.1 of 3")), ("apart", ("0", "0", "0", "3.0 of 3"))):
+        made = runs()[:2]
+        for run in made:
+            run["selected"]["test"]["learner_overlap"] = [matrices[name]]
+        row = branches.likeness_table([three], made).iloc[0]
+        assert tuple(row)[2:] == expected
+        assert row["draws"] == "2 of 2"
+    assert branches.likeness_table([three], []).iloc[0].tolist() == ["One", "0 of 2", "not run"]
 
 
 def test_costs_are_those_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ def test_the_page_states_every_criterion_before_its_verdict(full: list[dict[str,
     d04 = decided[decided["claim"] == "D04"].iloc[0]
     assert (d04["draws"], d04["verdict"].split(" (")[0]) == ("5 of 5", "contradicted")
     assert d04["difference"] == pytest.approx(-10.0)
+    assert list(decided)[:3] == ["claim", "compared", "verdict"]
     timed = verdicts.claims_on_page("vem", "real", {}).set_index("claim")["draws"]
     assert (timed["V01"], timed["V08"]) == ("0 of 5", "")  # a measured ratio has no draws
 
@@ -73,3 +74,14 @@ def test_notes_stand_once_beside_the_verdicts_of_their_page() -> None:
     claims = criteria.load_claims()
     assert noted["D16"] == claims["D16"].note
     assert set(noted.index) == {c.id for c in claims.claims if c.page == "grid" and c.note}
+
+
+def test_draws_that_nobody_will_run_are_not_counted(
+    monkeypatch: pytest.MonkeyPatch, full: list[dict[str, Any]]
+) -> None:
+    monkeypatch.setattr(
+        verdicts,
+        "verdict_table",
+        lambda **_: verdict_table(detail=True, records_by_study={"baseline": full}).assign(seeds_needed=14_233.0),
+    )
+    assert set(verdicts.claims_on_page("baseline", "real")["draws that would settle it"]) == {"over 100"}
