@@ -293,8 +293,8 @@ def likeness_table(arms: Sequence[Arm], records: Sequence[RunRecord]) -> pd.Data
         distinct = [participation_ratio(matrix) for matrix in found]
         measured = (
             {
-                "mean cosine, %": f"{pairs.mean():.0f}",
-                "pair most alike, %": f"{pairs.max(axis=1).mean():.0f}",
+                "mean cosine, %": f"{pairs.mean():z.0f}",
+                "pair most alike, %": f"{pairs.max(axis=1).mean():z.0f}",
                 "pairs above 90 %, %": f"{100 * (pairs > 90).mean():.0f}",
                 "distinct learners": f"{np.mean(distinct):.1f} of {len(found[0])}",
             }

@@ -221,8 +221,8 @@ CELLS: Declared = {f"deml-{i}-{j}": (f"DeML({i},{j})", grid(i, j)) for i, j in (
 CONTROLS: Declared = {
     "centre-zoom-3": zooms(3)["centre-zoom-3"],
     "deml-2-1-shared-trunk": ("DeML(2,1), one trunk", grid(2, shared_trunk=True)),
-    "heads-4-random-gates": ("4 heads, random gates", grid(1, 4, **RANDOM)),
-    "heads-8-random-gates": ("8 heads, random gates", grid(1, 8, **RANDOM)),
+    "heads-4-random-gates": ("4 heads, gates not trained", grid(1, 4, **RANDOM)),
+    "heads-8-random-gates": ("8 heads, gates not trained", grid(1, 8, **RANDOM)),
 }
 BRANCHES: Declared = {
     "deml-1-8-separate-fc": ("DeML(1,8), separate FC", grid(1, 8, shared_learner=False)),

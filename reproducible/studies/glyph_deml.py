@@ -49,7 +49,7 @@ WITHOUT_LACT: deml.Declared = {
 }
 ONLY_HERE: deml.Declared = {
     "deml-1-16": ("DeML(1,16)", deml.grid(1, 16)),
-    "deml-1-8-random-gates": ("DeML(1,8), random gates", deml.grid(1, 8, gate="fixed")),
+    "deml-1-8-random-gates": ("DeML(1,8), gates not trained", deml.grid(1, 8, gate="fixed")),
     "deml-1-8-cosine-penalty": (
         "DeML(1,8), cosine penalty",
         deml.grid(1, 8, **deml.hinge(8, margin=4.0, squares=True)),
