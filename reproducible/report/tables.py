@@ -4,6 +4,7 @@ been run says so. Claims and their verdicts: :mod:`reproducible.report.verdicts`
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from reproducible.types import RunRecord
 
 NOT_RUN = "not run"
 NOTHING = "nothing to compare with"
+_OF_AN_INTERVAL = re.compile(r", (?=[-+]?[\d.]+\])")  # where a line must not break
 
 
 def page(table: pd.DataFrame, fold: str | None = None) -> HTML:
@@ -36,7 +38,7 @@ def page(table: pd.DataFrame, fold: str | None = None) -> HTML:
         names, table = "; ".join(table[fold][waiting]), table[~waiting]
         below = f"<p>Declared, not run: {escape(names)}.</p>" if names else ""
     made = table.to_html(index=False, border=0, na_rep="", float_format="{:.1f}".format, justify="left")
-    return HTML(made + below)
+    return HTML(_OF_AN_INTERVAL.sub(",&nbsp;", made) + below)
 
 
 def _says_nothing(cell: object) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from made_up import record
 
@@ -37,6 +38,12 @@ def test_rows_that_say_nothing_are_named_below_the_table(full: list[dict[str, An
     assert "77.4" in text
     assert "Declared" not in tables.page(tables.arm_table(arms[:1], full), fold="arm").data
     assert "Declared" not in tables.page(tables.arm_table(arms, full)).data
+
+
+def test_an_interval_stays_in_one_line() -> None:
+    shown = tables.page(pd.DataFrame({"a": ["1.0 [-0.5, +1.5], n = 5"], "b": ["4e, 5b"]})).data
+    assert "1.0 [-0.5,&nbsp;+1.5], n = 5" in shown
+    assert "4e, 5b" in shown
 
 
 def test_an_arm_without_records_says_not_run(full: list[dict[str, Any]]) -> None:
