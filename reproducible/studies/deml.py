@@ -313,6 +313,8 @@ def decayed(minutes: float, draws: int, smoke: bool = False) -> Arm:
 
 
 _SMOKE = ("deml-1-1", "deml-2-1", "deml-1-4")
+_MORE = {**WITHOUT_LACT, **WIDER}
+_RUN = ("deml-1-1-no-lact", "u512-160")  # of these, with the first
 
 STUDY = Study(
     name="deml",
@@ -322,9 +324,9 @@ STUDY = Study(
     arms=(
         *arms({**BY_SCALE, **BY_BRANCH, **ONE, **PLAIN}, MINUTES, _SMOKE),
         decayed(6.0, 5, smoke=True),
-        *arms({**WITHOUT_LACT, **SETTINGS}, MINUTES, _SMOKE),
+        *arms({**{name: _MORE[name] for name in _RUN}, **SETTINGS}, MINUTES, _SMOKE),
         *arms({**LARGER, **PRINTED, **CELLS, **CONTROLS}, MINUTES, _SMOKE, tier="B"),
-        *arms({**WIDER, **BRANCHES, **LEDGER}, MINUTES, _SMOKE, tier="B"),
+        *arms({n: d for n, d in _MORE.items() if n not in _RUN} | BRANCHES | LEDGER, MINUTES, _SMOKE, tier="B"),
     ),
     tunings=(),
     tuned_by=baseline.STUDY,
