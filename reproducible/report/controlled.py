@@ -57,7 +57,8 @@ def parts(store: Store, indices: Sequence[int]) -> Figure:
 
 
 def ladder_table(runs: Mapping[str, tuple[Sequence[RunRecord], str]]) -> pd.DataFrame:
-    """Recall@1 on unseen classes, untouched and trained, by step of a ladder.
+    """Recall@1 on unseen classes, untouched and trained, by step of a ladder, on the class draws that all steps share
+    which have any: draws differ in how hard they are.
 
     Args:
         runs: title of the step -> records and arm.
@@ -66,18 +67,19 @@ def ladder_table(runs: Mapping[str, tuple[Sequence[RunRecord], str]]) -> pd.Data
         Index the titles; ``untouched``, ``untouched low``, ``untouched high`` and the same for ``trained`` (95 % t
         intervals), in per cent, and ``draws``; NaN where fewer than two draws are there.
     """
-    rows = {}
+    rows, run = {}, [set(values_of(found, arm)) for found, arm in runs.values()]
+    shared = set.intersection(*filter(None, run)) if any(run) else set()
     for title, (found, arm) in runs.items():
         row: dict[str, float] = {}
         for name, at in (("untouched", "untouched"), ("trained", "selected")):
-            values = list(values_of(found, arm, at).values())
+            values = [value for draw, value in values_of(found, arm, at).items() if draw in shared]
             low, high = mean_interval(values)
             row |= {
                 name: float(np.mean(values)) if len(values) > 1 else np.nan,
                 f"{name} low": low,
                 f"{name} high": high,
             }
-        rows[title] = row | {"draws": len(values_of(found, arm))}
+        rows[title] = row | {"draws": len(values)}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

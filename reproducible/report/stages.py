@@ -15,9 +15,9 @@ LINES = (
     (BLUE, "o", "-"),
     (AMBER, "s", "-"),
     (ROSE, "D", "-"),
-    (BLUE, "o", "--"),
-    (AMBER, "s", "--"),
-    (ROSE, "D", "--"),
+    (BLUE, "^", "--"),
+    (AMBER, "v", "--"),
+    (ROSE, "X", "--"),
 )
 LAST = "embedding"
 

@@ -48,10 +48,15 @@ def test_compared_rows(runs: list[dict[str, Any]]) -> None:
 
 
 def test_ladder_table_and_its_panels(runs: list[dict[str, Any]]) -> None:
-    table = controlled.ladder_table({"step": (runs, "u512"), "none": (runs, "u64"), "one": (runs[:1], "u512")})
+    table = controlled.ladder_table({"step": (runs, "u512"), "none": (runs, "u64")})
     assert table.loc["step", ["untouched", "trained", "draws"]].tolist() == [20.0, 62.0, 3.0]
     assert table.loc["step", "trained low"] == pytest.approx(62 - 4.302653 * 2 / np.sqrt(3), abs=1e-4)
-    assert table.loc[["none", "one"], "trained"].isna().all()
+    assert np.isnan(table.loc["none", "trained"])
+    fewer = controlled.ladder_table({"step": (runs, "u512"), "two": ([r for r in runs if r["draw"] > 0], "u512")})
+    assert fewer["draws"].tolist() == [2, 2]  # the first draw is left out of both
+    assert fewer.loc["step", "trained"] == fewer.loc["two", "trained"] == 63
+    one = controlled.ladder_table({"step": (runs, "u512"), "one": (runs[:1], "u512")})
+    assert one["trained"].isna().all()
     figure = controlled.ladder({"clutter": table, "occlusion": table})
     trained, untouched = (
         next(c for c in figure.axes[0].containers if c.get_label() == name) for name in ("trained", "untouched")
