@@ -21,7 +21,12 @@ from reproducible.studies import study
 from reproducible.training.devices import keep_freed_memory
 from reproducible.training.loop import Training
 
-ARMS = ("u512", "deml-1-1", "heads-4", "deml-1-4", "deml-1-8", "abe-8", "full-image-2", "deml-2-1", "deml-3-3")
+ARMS = (
+    *("u512", "u512-160", "u1024", "heads-4", "heads-4-random-gates", "heads-8-random-gates", "abe-8"),
+    *("deml-1-1", "deml-1-2", "deml-1-4", "deml-1-8", "deml-2-1", "deml-2-2", "deml-2-4", "deml-3-1", "deml-3-3"),
+    *("full-image-2", "centre-zoom-2", "random-zoom-2", "full-image-3", "centre-zoom-3"),
+    *("deml-2-1-shared-trunk", "deml-2-1-from-input"),
+)
 
 
 def main() -> None:
