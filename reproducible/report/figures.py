@@ -66,7 +66,7 @@ def show(figure: Figure, photographs: bool = False) -> Image:
 
     drawn, stream = io.BytesIO(), io.BytesIO()
     if photographs:
-        small = {"quality": 80, "optimize": True, "progressive": True}
+        small = {"quality": 70, "optimize": True, "progressive": True}
         figure.savefig(stream, format="jpeg", dpi=DPI, pil_kwargs=small)
         return Image(data=stream.getvalue(), format="jpeg")
     figure.savefig(drawn, format="png", dpi=DPI)
