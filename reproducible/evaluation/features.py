@@ -117,10 +117,15 @@ def overlap(branches: ArrayLike) -> NDArray[np.float64]:
     return 100 * np.einsum("ind,jnd->ij", unit, unit) / unit.shape[1]
 
 
+def of_pairs(matrix: ArrayLike) -> NDArray[np.float64]:
+    """The entries of a symmetric matrix (J, J) above its diagonal, one a pair of two branches, (J (J - 1) / 2,)."""
+    values = np.asarray(matrix, np.float64)
+    return values[np.triu_indices(len(values), 1)]
+
+
 def mean_overlap(matrix: ArrayLike) -> float:
     """Mean over the pairs of two branches of :func:`overlap`; never below -100 / (J - 1)."""
-    values = np.asarray(matrix, np.float64)
-    return float(values[np.triu_indices(len(values), 1)].mean())
+    return float(of_pairs(matrix).mean())
 
 
 def participation_ratio(matrix: ArrayLike) -> float:

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from reproducible.contrasts import by_draw
-from reproducible.evaluation.features import participation_ratio
+from reproducible.evaluation.features import of_pairs, participation_ratio
 from reproducible.records import measurements
 from reproducible.report.figures import WIDTH, styled
 from reproducible.report.tables import NOT_RUN, difference, gain_over_untouched, mean_interval, spread, values_of
@@ -288,20 +288,18 @@ def likeness_table(arms: Sequence[Arm], records: Sequence[RunRecord]) -> pd.Data
     rows = []
     for arm in arms:
         looks = [r["selected"]["test"] for r in by_draw(records, arm.name).values()]
-        found = [np.asarray(look["learner_overlap"][0]) for look in looks if "learner_overlap" in look]
-        pairs = np.array([matrix[np.triu_indices(len(matrix), 1)] for matrix in found])
-        distinct = [participation_ratio(matrix) for matrix in found]
-        measured = (
-            {
+        found = [look["learner_overlap"][0] for look in looks if "learner_overlap" in look]
+        row = {"arm": arm.title, "draws": f"{len(found)} of {arm.draws}", "mean cosine, %": NOT_RUN}
+        if found:
+            pairs = np.array([of_pairs(matrix) for matrix in found])
+            distinct = np.mean([participation_ratio(matrix) for matrix in found])
+            row |= {
                 "mean cosine, %": f"{pairs.mean():z.0f}",
                 "pair most alike, %": f"{pairs.max(axis=1).mean():z.0f}",
                 "pairs above 90 %, %": f"{100 * (pairs > 90).mean():.0f}",
-                "distinct learners": f"{np.mean(distinct):.1f} of {len(found[0])}",
+                "distinct learners": f"{distinct:.1f} of {len(found[0])}",
             }
-            if found
-            else {"mean cosine, %": NOT_RUN}
-        )
-        rows.append({"arm": arm.title, "draws": f"{len(found)} of {arm.draws}", **measured})
+        rows.append(row)
     return pd.DataFrame(rows)
 
 

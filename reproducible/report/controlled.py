@@ -67,8 +67,8 @@ def ladder_table(runs: Mapping[str, tuple[Sequence[RunRecord], str]]) -> pd.Data
         Index the titles; ``untouched``, ``untouched low``, ``untouched high`` and the same for ``trained`` (95 % t
         intervals), in per cent, and ``draws``; NaN where fewer than two draws are there.
     """
-    rows, run = {}, [set(values_of(found, arm)) for found, arm in runs.values()]
-    shared = set.intersection(*filter(None, run)) if any(run) else set()
+    rows, run = {}, [draws for found, arm in runs.values() if (draws := set(values_of(found, arm)))]
+    shared = set.intersection(*run) if run else set()
     for title, (found, arm) in runs.items():
         row: dict[str, float] = {}
         for name, at in (("untouched", "untouched"), ("trained", "selected")):
@@ -79,7 +79,7 @@ def ladder_table(runs: Mapping[str, tuple[Sequence[RunRecord], str]]) -> pd.Data
                 f"{name} low": low,
                 f"{name} high": high,
             }
-        rows[title] = row | {"draws": len(values)}
+        rows[title] = row | {"draws": len(shared & set(values_of(found, arm)))}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

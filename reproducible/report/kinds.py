@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from reproducible.contrasts import by_draw
 from reproducible.data.manifest import load_manifest, read_classes
 from reproducible.encoding import expand
 from reproducible.records import queries_first
-from reproducible.report.tables import spread
+from reproducible.report.tables import paired_gaps, spread
 from reproducible.studies import Arm
 from reproducible.types import RunRecord
 
 _FURTHER = {"R@1": "recall_at_1", "R@8": "recall_at_8"}
+
+
+def kind_of_queries(record: RunRecord, data: str) -> NDArray[np.str_]:
+    """The kind of object that each query of a record shows, (Q,).
+
+    Args:
+        record: of one run.
+        data: data set, whose classes have kinds.
+    """
+    kinds = _kinds(data)
+    return np.array([kinds[label] for label in expand(record["queries"])])
+
+
+def _kinds(data: str) -> dict[int, str]:
+    return {row.id: row.kind for row in read_classes(load_manifest(data))}
 
 
 def by_kind(records: Sequence[RunRecord], arm: str, data: str) -> dict[str, dict[int, float]]:
@@ -26,11 +42,11 @@ def by_kind(records: Sequence[RunRecord], arm: str, data: str) -> dict[str, dict
         arm: its name.
         data: data set, whose classes have kinds.
     """
-    kinds = {row.id: row.kind for row in read_classes(load_manifest(data))}
+    kinds = _kinds(data)
     found: dict[str, dict[int, float]] = {kind: {} for kind in dict.fromkeys(kinds.values())}
     for record in by_draw(records, arm).values():
         hits = queries_first(record, record["selected"])
-        of_query = np.array([kinds[label] for label in expand(record["queries"])])
+        of_query = kind_of_queries(record, data)
         for kind, values in found.items():
             if (asked := of_query == kind).any():
                 values[record["draw"]] = float(hits[asked].mean())
@@ -51,11 +67,6 @@ def under_protocol(records: Sequence[RunRecord], arm: str, protocol: str, metric
         for draw, record in by_draw(records, arm).items()
         if protocol in record["selected"].get("further", {})
     }
-
-
-def paired(own: Mapping[int, float], other: Mapping[int, float]) -> list[float]:
-    """Differences of values by class draw, on the draws that both have."""
-    return [value - other[draw] for draw, value in own.items() if draw in other]
 
 
 def kind_table(arms: Sequence[Arm], records: Sequence[RunRecord], data: str) -> pd.DataFrame:
@@ -83,7 +94,7 @@ def kind_gaps(treatment: Arm, controls: Sequence[Arm], records: Sequence[RunReco
     own = by_kind(records, treatment.name, data)
     for control in controls:
         other = by_kind(records, control.name, data)
-        gaps = {kind: spread(paired(values, other[kind])) for kind, values in own.items()}
+        gaps = {kind: spread(paired_gaps(values, other[kind])) for kind, values in own.items()}
         rows.append({f"{treatment.title} less": control.title, **gaps})
     return pd.DataFrame(rows)
 
@@ -117,6 +128,6 @@ def further_gaps(treatment: Arm, controls: Sequence[Arm], records: Sequence[RunR
         gaps = {}
         for title, metric in _FURTHER.items():
             own, other = (under_protocol(records, arm.name, protocol, metric) for arm in (treatment, control))
-            gaps[title] = spread(paired(own, other))
+            gaps[title] = spread(paired_gaps(own, other))
         rows.append({f"{protocol.replace('_', ' ')}: {treatment.title} less": control.title, **gaps})
     return pd.DataFrame(rows)

@@ -94,7 +94,12 @@ def difference(
     ours = values_of(records, treatment, at, metric)
     own = control == "untouched"
     theirs = values_of(records, treatment if own else control, "untouched" if own else at, metric)
-    return [ours[draw] - theirs[draw] for draw in ours if draw in theirs]
+    return paired_gaps(ours, theirs)
+
+
+def paired_gaps(own: Mapping[int, float], other: Mapping[int, float]) -> list[float]:
+    """Differences of values by class draw, on the draws that both have."""
+    return [value - other[draw] for draw, value in own.items() if draw in other]
 
 
 class Noise(NamedTuple):
@@ -178,9 +183,8 @@ def arm_table(
 def gain_over_untouched(records: Sequence[RunRecord], arm: str) -> str:
     """Mean gain in Recall@1 over the untouched network with its interval, and whether the arm fails here; empty where
     runs of no steps measure that network itself."""
-    recall = values_of(records, arm)
-    gains = [recall[d] - u for d, u in values_of(records, arm, "untouched").items() if d in recall]
-    if recall and not gains:
+    gains = difference(records, arm, "untouched")
+    if values_of(records, arm) and not gains:
         return ""
     return spread(gains) + (", fails here" if fails_here(records, arm) else "")
 
@@ -234,7 +238,7 @@ def agreement(study: Study, records: Sequence[RunRecord], here: Sequence[RunReco
     """
     treatment, control = study.live
     first, second = (values_at(records, arm, study.live_steps) for arm in study.live)
-    recorded = [first[draw] - second[draw] for draw in first if draw in second]
+    recorded = paired_gaps(first, second)
     made = {r["arm"]: r["last"]["test"]["recall_at_1"] for r in here}
     live = made[treatment] - made[control] if made else float("nan")
     low, high = prediction_interval(recorded) if len(recorded) > 1 else (float("nan"), float("nan"))
