@@ -41,14 +41,37 @@ class Batch:
 
 
 @dataclass
+class Scale:
+    """The J learners of one look at the images, and what they have in common.
+
+    Attributes:
+        learnt: each learner's embedding before normalisation, fp32, :math:`(N, d_j)`.
+        given: what each learner's weight matrix was applied to, :math:`(N, C)`.
+        weights: each learner's weight matrix, :math:`(d_j, C)`; one that they share is there J times.
+        factors: of the gates, :math:`(J, N, C, H, W)`, where C, H and W may each be 1; None: nothing is gated.
+    """
+
+    learnt: tuple[Tensor, ...]
+    given: tuple[Tensor, ...] = ()
+    weights: tuple[Tensor, ...] = ()
+    factors: Tensor | None = None
+
+    @property
+    def mean_factors(self) -> Tensor | None:
+        """Factors averaged over positions, :math:`(J, N, C)`, in fp32 at least."""
+        if self.factors is None:
+            return None
+        wide = self.factors if self.factors.dtype.itemsize >= 4 else self.factors.float()
+        return wide.mean(dim=(3, 4))
+
+
+@dataclass
 class Output:
     """What a model makes of a batch.
 
     Attributes:
         embedding: what retrieval compares, L2-normalised, fp32, :math:`(N, d)`.
-        learners: each learner's embedding before normalisation, fp32, :math:`(N, d_j)`; one for a unified model.
-        weights: each learner's weight matrix, :math:`(d_j, C)`.
-        inputs: what each learner's weight matrix was applied to, :math:`(N, C)`.
+        scales: the looks that it is made of; one, with one learner, for a unified model.
         features: further features by name (emb, fc, conv, or one a scale), :math:`(N, \\cdot)`.
         attention: attention maps by name.
         attributes: attribute logits, :math:`(N, K)`.
@@ -56,10 +79,23 @@ class Output:
     """
 
     embedding: Tensor
-    learners: tuple[Tensor, ...]
-    weights: tuple[Tensor, ...] = ()
-    inputs: tuple[Tensor, ...] = ()
+    scales: tuple[Scale, ...]
     features: Mapping[str, Tensor] = field(default_factory=dict)
     attention: Mapping[str, Tensor] = field(default_factory=dict)
     attributes: Tensor | None = None
     penalties: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def learners(self) -> tuple[Tensor, ...]:
+        """Each learner's embedding before normalisation, scale by scale, :math:`(N, d_j)` each."""
+        return tuple(learnt for scale in self.scales for learnt in scale.learnt)
+
+    @property
+    def weights(self) -> tuple[Tensor, ...]:
+        """Each learner's weight matrix, scale by scale, :math:`(d_j, C)` each."""
+        return tuple(weight for scale in self.scales for weight in scale.weights)
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What each learner's weight matrix was applied to, scale by scale, :math:`(N, C)` each."""
+        return tuple(given for scale in self.scales for given in scale.given)

@@ -219,12 +219,12 @@ class GateRepulsion(nn.Module):
         self.weight = weight
 
     def forward(self, output: Output, batch: Batch) -> Tensor:
-        """Scalar loss; reads ``gate_1`` ... of ``output.attention``.
+        """Scalar loss; reads the factors of ``output.scales``.
 
         Raises:
             UserError: if the model has no two gates a scale.
         """
-        gates = [value for name, value in output.attention.items() if name.startswith("gate_")]
-        if not gates or gates[0].shape[1] < 2:
+        gates = [scale.mean_factors for scale in output.scales if scale.factors is not None]
+        if not gates or len(gates[0]) < 2:
             raise UserError("GateRepulsion needs a model with two gates or more a scale (deml, branches above 1).")
-        return self.weight * torch.stack([_mean_cosine(value.transpose(0, 1)) for value in gates]).mean()
+        return self.weight * torch.stack([_mean_cosine(of_scale) for of_scale in gates]).mean()

@@ -8,6 +8,7 @@ scale i + 1 sees. No gradient passes from a window to the maps that it comes fro
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from reproducible.attention.windows import chance, cut, inside, object_window, p
 from reproducible.backbones.base import Backbone, as_tested
 from reproducible.models.unified import Learner, at_least_fp32
 from reproducible.resources import UserError, nearest_name
-from reproducible.types import Output
+from reproducible.types import Output, Scale
 
 GATES = ("pooled", "unpooled", "trunk", "fixed", "none")
 ZOOMS = ("attention", "full", "centre", "random", "object")
@@ -162,14 +163,14 @@ class DeML(nn.Module):
         """
         source = images if view is None else view
         window = whole_image(images)
-        x, learners, pooled, features, attention = images, [], [], {}, {}
+        x, scales, features, attention = images, [], {}, {}
         for scale in range(self.scales):
             maps, gates = self._maps(scale, x)
+            looked = self._learn(scale, maps[self._trunk(scale).last], len(x), gates)
+            scales.append(looked)
             if gates is not None:
-                attention[f"gate_{scale + 1}"] = at_least_fp32(gates).mean(dim=(3, 4)).transpose(0, 1)
-            inputs, outputs = self._learn(scale, maps[self._trunk(scale).last], len(x))
-            pooled, learners = pooled + inputs, learners + outputs
-            features[f"scale_{scale + 1}"] = _embed(outputs)
+                attention[f"gate_{scale + 1}"] = looked.mean_factors.transpose(0, 1)
+            features[f"scale_{scale + 1}"] = _embed(looked.learnt)
             if scale + 1 < self.scales and self.zoom != "full":
                 if self.zoom == "attention" and view is not None:
                     seen = view if scale == 0 else cut(view, window, view.shape[2])
@@ -183,9 +184,10 @@ class DeML(nn.Module):
                     window = inside(window, box)
                 attention |= found | {f"window_{scale + 2}": window}
                 x = cut(source, window, images.shape[2])
-        weights = tuple(self._learner(i, j).weight for i in range(self.scales) for j in range(self.branches))
+        learners = [x for scale in scales for x in scale.learnt]
+        pooled = [x for scale in scales for x in scale.given]
         features["emb"], features["conv"] = torch.cat(learners, dim=1), torch.cat(pooled, dim=1)
-        return Output(_embed(learners), tuple(learners), weights, tuple(pooled), features, attention)
+        return Output(_embed(learners), tuple(scales), features, attention)
 
     def _trunk(self, scale: int) -> Backbone:
         return self.trunks[min(scale, len(self.trunks) - 1)]
@@ -205,12 +207,14 @@ class DeML(nn.Module):
         gates = self.gates[scale](head)
         return trunk.walk(fold(head, gates[:branches]), self.at, collect), gates
 
-    def _learn(self, scale: int, maps: Tensor, images: int) -> tuple[list[Tensor], list[Tensor]]:
+    def _learn(self, scale: int, maps: Tensor, images: int, gates: Tensor | None) -> Scale:
         """What goes into each learner of a scale, and what comes out, in fp32 at least."""
         with torch.autocast(maps.device.type, enabled=False):
             pooled = at_least_fp32(maps).mean(dim=(2, 3)).unflatten(0, (-1, images))
-            inputs = list(pooled.expand(self.branches, -1, -1))
-            return inputs, [self._learner(scale, j)(given) for j, given in enumerate(inputs)]
+            given = tuple(pooled.expand(self.branches, -1, -1))
+            learners = [self._learner(scale, j) for j in range(self.branches)]
+            learnt = tuple(learner(x) for learner, x in zip(learners, given, strict=True))
+            return Scale(learnt, given, tuple(learner.weight for learner in learners), gates)
 
     def _known(self, boxes: Tensor | None) -> Tensor:
         if boxes is None:
@@ -234,6 +238,6 @@ def _require(condition: bool, name: str, rule: str, value: object, hint: str = "
         raise UserError(f"DeML.{name} must be {rule}, got {value!r}.{hint}")
 
 
-def _embed(learners: list[Tensor]) -> Tensor:
+def _embed(learners: Sequence[Tensor]) -> Tensor:
     """Learners L2-normalised, side by side, of unit length together (DeML section 4, "Evaluation")."""
     return torch.cat([F.normalize(x, dim=1) for x in learners], dim=1) / len(learners) ** 0.5

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reproducible.backbones.base import Backbone
-from reproducible.types import Output
+from reproducible.types import Output, Scale
 
 
 class Learner(nn.Linear):
@@ -47,8 +47,6 @@ class Unified(nn.Module):
             embedding = F.normalize(learned, dim=1)
         return Output(
             embedding=embedding,
-            learners=(learned,),
-            weights=(self.learner.weight,),
-            inputs=(pooled,),
+            scales=(Scale((learned,), (pooled,), (self.learner.weight,)),),
             features={"emb": learned, "conv": pooled},
         )

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from reproducible.backbones.base import Backbone
 from reproducible.models.unified import at_least_fp32
-from reproducible.types import Output
+from reproducible.types import Output, Scale
 
 
 class Untouched(nn.Module):
@@ -30,4 +30,4 @@ class Untouched(nn.Module):
         maps = self.backbone(images, collect=self.wanted)
         features = {stage: at_least_fp32(maps[stage]).mean(dim=(2, 3)) for stage in self.wanted}
         last = features[self.backbone.last]
-        return Output(F.normalize(last, dim=1), (last,), features=features)
+        return Output(F.normalize(last, dim=1), (Scale((last,)),), features=features)

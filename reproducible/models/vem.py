@@ -14,7 +14,7 @@ from reproducible.attention.variance import VarianceEstimation, fold
 from reproducible.backbones.base import Backbone
 from reproducible.models.unified import Learner, Unified, at_least_fp32
 from reproducible.resources import UserError, nearest_name
-from reproducible.types import Output
+from reproducible.types import Output, Scale
 
 GATES = ("variance", "inverse_variance", "none", "fixed", "squeeze_excitation")
 PREDICTING = GATES[:3]  # these have the penalty
@@ -105,9 +105,7 @@ class VEM(nn.Module):
             embedding = F.normalize(learned, dim=1)
         return Output(
             embedding=embedding,
-            learners=(learned,),
-            weights=(self.learner.weight,),
-            inputs=(given,),
+            scales=(Scale((learned,), (given,), (self.learner.weight,)),),
             features={"emb": learned, "conv": pooled},
             attention={"gate": gate},
             penalties=penalties,

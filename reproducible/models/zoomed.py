@@ -70,7 +70,6 @@ class Zoomed(nn.Module):
         self.inner = Unified(backbone, dim) if dim else Untouched(backbone)
         if dim:
             self.inner.learner.stream = "learner"  # that of U_d, which sees the image instead
-        self.scales = 2  # whose windows the measure "windows" looks at
         apart = dim and looks == "pretrained"
         self.looker = copy.deepcopy(backbone).requires_grad_(False) if apart else None
 

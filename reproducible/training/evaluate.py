@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from reproducible.progress import progress
 from reproducible.records import NEAR, summarise
 from reproducible.resources import UserError, nearest_name
 from reproducible.training.sets import boxes_of, cut_out
+from reproducible.types import Output
 
 RECALLS = (1, 2, 4, 8)
 EMBEDDING = "embedding"
@@ -64,26 +65,34 @@ def embed_all(
     Raises:
         UserError: if the model has no such feature, with the nearest one.
     """
-    device = next(model.parameters()).device
-    seen = None if store is None or store.aspects is None else torch.from_numpy(store.aspects[indices])
-    boxes = evaluation_boxes(config.data, len(indices), images.shape[1], seen)
-    known = boxes_of(store) if config.data.boxes and store is not None else None
     found: dict[str, list[Tensor]] = {name: [] for name in features}
     with as_tested(model):
-        for start in progress(range(0, len(indices), _BATCH), desc="embedding"):
-            rows = torch.from_numpy(np.asarray(indices[start : start + _BATCH], dtype=np.int64))
-            batch = images[rows.to(images.device)].to(device)
-            window = boxes[start : start + _BATCH]
-            inputs = cut_out(config.data, batch, window, rows, None if known is None else known[rows]).inputs
-            with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-                output = model(*inputs)
+        for output in _outputs(model, images, indices, config, store):
             there = {EMBEDDING: output.embedding, **output.attention, **output.features}
             for name, kept in found.items():
                 if name not in there:
                     raise UserError(f"The model puts out no feature {name!r}.{nearest_name(name, there)}")
-                value = there[name] if there[name].ndim > 1 else there[name].expand(len(rows), -1)  # one for all images
-                kept.append(value.float())
+                value = there[name] if there[name].ndim > 1 else there[name].expand(len(output.embedding), -1)
+                kept.append(value.float())  # a vector is one for all images
     return {name: torch.cat(kept) for name, kept in found.items()}
+
+
+def _outputs(
+    model: nn.Module, images: Tensor, indices: np.ndarray, config: RunConfig, store: Store | None
+) -> Iterator[Output]:
+    """What a model puts out, batch by batch; the arguments are those of :func:`embed`."""
+    device = next(model.parameters()).device
+    seen = None if store is None or store.aspects is None else torch.from_numpy(store.aspects[indices])
+    boxes = evaluation_boxes(config.data, len(indices), images.shape[1], seen)
+    known = boxes_of(store) if config.data.boxes and store is not None else None
+    for start in progress(range(0, len(indices), _BATCH), desc="embedding"):
+        rows = torch.from_numpy(np.asarray(indices[start : start + _BATCH], dtype=np.int64))
+        batch = images[rows.to(images.device)].to(device)
+        window = boxes[start : start + _BATCH]
+        inputs = cut_out(config.data, batch, window, rows, None if known is None else known[rows]).inputs
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            output = model(*inputs)
+        yield output
 
 
 def embed(
@@ -126,6 +135,12 @@ class Embedder:
         self.features = tuple(dict.fromkeys(features))
         self._rows: dict[str, Tensor] = {}
         self._places = np.full(len(store.labels), -1)  # of each image among the rows
+
+    @torch.no_grad()
+    def output(self, indices: np.ndarray) -> Output:
+        """All that the model puts out for a few images: how many scales, branches and windows there are."""
+        with as_tested(self.model):
+            return next(_outputs(self.model, self.images, indices, self.config, self.store))
 
     def rows(self, indices: np.ndarray, feature: str = EMBEDDING) -> Tensor:
         """A feature of stored images, fp32, :math:`(len(indices), d)`, on the device.

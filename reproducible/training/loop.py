@@ -79,6 +79,7 @@ class Training:
         self.step = 0
         self.seconds = 0.0
         self.curve: list[dict[str, Any]] = []
+        self.kept = (EMBEDDING, *config.evaluation.features)  # of what the model puts out for an image
         self.refresh(0)
 
     def batch(self, step: int) -> Batch:
@@ -118,7 +119,7 @@ class Training:
         """
         with arithmetic(self.config.deterministic):
             try:
-                measures.check(self.embedder, self.sets)
+                self.kept = measures.check(self.embedder, self.sets)
                 return self._train() if self.config.steps else self._measure()
             except FloatingPointError as error:
                 raise self.not_finite(f"{error} after step {self.step}") from error
@@ -195,8 +196,7 @@ class Training:
     def refresh(self, step: int) -> None:
         """Forget what images were embedded as: the model has the weights of this step now."""
         self.embedded_at = step
-        kept = measures.features(self.model, self.config)
-        self.embedder = Embedder(self.model, self.images, self.store, self.config, kept)
+        self.embedder = Embedder(self.model, self.images, self.store, self.config, self.kept)
 
     def go_back(self, step: int) -> None:
         """Load the weights of an evaluated step, unless they are those that were looked at last."""

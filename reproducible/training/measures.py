@@ -25,10 +25,11 @@ Explained on pages: vem, channel-attention.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from reproducible.config import RunConfig
 from reproducible.data.sampler import PKSampler
@@ -48,6 +49,7 @@ from reproducible.resources import UserError
 from reproducible.training.evaluate import EMBEDDING, Embedder, embed_all, looked_at, parts_of
 from reproducible.training.seeding import generator
 from reproducible.training.sets import Sets
+from reproducible.types import Output
 
 STARTS = 10
 BATCHES = 200  # of either kind, for the error of a batch's variance
@@ -56,21 +58,29 @@ _COMPARED = 512  # test images at most that branches and windows are looked at o
 _WITHOUT = "evaluation.measures without {}"
 
 
-def features(model: nn.Module, config: RunConfig) -> tuple[str, ...]:
-    """What a pass over images keeps (:class:`reproducible.training.evaluate.Embedder`) for all looks of a run."""
+def features(output: Output, config: RunConfig) -> tuple[str, ...]:
+    """What a pass over images keeps (:class:`reproducible.training.evaluate.Embedder`) for all looks of a run.
+
+    Args:
+        output: of the model, for any image.
+        config: of the run.
+    """
     asked = config.evaluation.measures
     pooled = ("conv",) if {"variances", "attributes"} & set(asked) else ()
-    learned = ("emb",) if "attributes" in asked and getattr(model, "branches", 1) > 1 else ()
-    windows = _windows_of(model) if "windows" in asked else ()
+    learned = ("emb",) if "attributes" in asked and _branched(output) else ()
+    windows = _windows_of(output) if "windows" in asked else ()
     return (EMBEDDING, *config.evaluation.features, *pooled, *learned, *windows)
 
 
-def check(embedder: Embedder, sets: Sets) -> None:
+def check(embedder: Embedder, sets: Sets) -> tuple[str, ...]:
     """Ask for everything that the looks of a run will ask for, of one image, before anything is trained.
 
     Args:
         embedder: the model and the images.
         sets: of the run.
+
+    Returns:
+        The :func:`features` that a pass has to keep.
 
     Raises:
         UserError: if the model or the data set has not what is asked for.
@@ -80,12 +90,16 @@ def check(embedder: Embedder, sets: Sets) -> None:
         parts_of(embedder.store, "evaluation.parts to false")
     if "attributes" in config.measures:
         parts_of(embedder.store, _WITHOUT.format("attributes"))
-    if "branches" in config.measures and getattr(model, "branches", 1) < 2:
+    output = embedder.output(sets.train[:1])
+    if "branches" in config.measures and not _branched(output):
         raise UserError(f"{type(model).__name__} has no branches to compare; set {_WITHOUT.format('branches')}.")
-    if "windows" in config.measures and not _windows_of(model):
+    if "windows" in config.measures and not _windows_of(output):
         raise UserError(f"{type(model).__name__} has no windows; set {_WITHOUT.format('windows')}.")
-    more = (("gate",) if "gate" in config.measures else ()) + (_learned(model) if "branches" in config.measures else ())
-    _pass(embedder, sets.train[:1], (*embedder.features, *more))
+    kept = features(output, embedder.config)
+    more = ("gate",) if "gate" in config.measures else ()
+    more += ("emb", *_gates_of(output)) if "branches" in config.measures else ()
+    _pass(embedder, sets.train[:1], (*kept, *more))
+    return kept
 
 
 def at_look(embedder: Embedder, sets: Sets) -> tuple[dict[str, float], dict[str, str]]:
@@ -147,11 +161,11 @@ def _variances(embedder: Embedder, sets: Sets) -> dict[str, float]:
 
 
 def _branches(embedder: Embedder, sets: Sets) -> dict[str, Any]:
-    model = embedder.model
-    _, *gates = _learned(model)
+    output = embedder.output(sets.train[:1])
+    gates = _gates_of(output)
     rows = _pass(embedder, _few(sets), ("emb", *gates))
-    learned = _by_branch(model, rows["emb"].cpu().numpy())
-    kinds = {"learner": [overlap(scale) for scale in learned]}
+    learned = _by_branch(rows["emb"].cpu().numpy(), [scale.learnt for scale in output.scales])
+    kinds = {"learner": [overlap(np.stack(scale)) for scale in learned]}
     if gates:
         kinds["gate"] = [overlap(np.moveaxis(rows[name].cpu().numpy(), 1, 0)) for name in gates]
     found: dict[str, Any] = {}
@@ -161,14 +175,19 @@ def _branches(embedder: Embedder, sets: Sets) -> dict[str, Any]:
     return found
 
 
-def _learned(model: nn.Module) -> tuple[str, ...]:
-    """Names of the learners' outputs and of the gates of each scale, where there are any."""
-    return ("emb", *(f"gate_{scale + 1}" for scale in range(len(getattr(model, "gates", ())))))
+def _branched(output: Output) -> bool:
+    """Whether a scale has several learners."""
+    return any(len(scale.learnt) > 1 for scale in output.scales)
+
+
+def _gates_of(output: Output) -> tuple[str, ...]:
+    """Names of the gates of each scale that has any."""
+    return tuple(f"gate_{n}" for n, scale in enumerate(output.scales, start=1) if scale.factors is not None)
 
 
 def _windows(embedder: Embedder, sets: Sets) -> dict[str, float]:
     found = {}
-    for name in _windows_of(embedder.model):
+    for name in _windows_of(embedder.output(sets.train[:1])):
         what, number = name.split("_")
         rows = embedder.rows(_few(sets), name)
         side = rows if what == "whole" else (rows[:, 2:] - rows[:, :2]).prod(dim=1).sqrt()
@@ -176,23 +195,23 @@ def _windows(embedder: Embedder, sets: Sets) -> dict[str, float]:
     return {name: round(value, 4) for name, value in found.items()}
 
 
-def _windows_of(model: nn.Module) -> tuple[str, ...]:
-    """Names of the windows of a model's scales behind the first."""
-    numbers = range(2, getattr(model, "scales", 1) + 1)
-    return tuple(f"{what}_{number}" for number in numbers for what in ("whole", "window"))
+def _windows_of(output: Output) -> tuple[str, ...]:
+    """Names of the windows behind the first, and of which of them are the whole of the one before."""
+    return tuple(name for name in output.attention if name.startswith(("whole_", "window_")))
 
 
 def _attributes(embedder: Embedder, sets: Sets) -> dict[str, Any]:
-    store, model = embedder.store, embedder.model
+    store, output = embedder.store, embedder.output(sets.train[:1])
     test = looked_at(sets.evaluation["test"])
     parts = [store.class_parts[label] for label in store.labels[test]]
     found: dict[str, Any] = {
         "attribute_probe_map": round(100 * attribute_map(embedder.rows(test).cpu().numpy(), parts), 4)
     }
-    if getattr(model, "branches", 1) > 1:
+    if _branched(output):
+        given, learnt = ([scale.given for scale in output.scales], [scale.learnt for scale in output.scales])
         pooled, learned = (
-            [[part_probes(branch, parts) for branch in scale] for scale in _by_branch(model, rows.cpu().numpy())]
-            for rows in (embedder.rows(test, "conv"), embedder.rows(test, "emb"))
+            [[part_probes(branch, parts) for branch in scale] for scale in _by_branch(rows.cpu().numpy(), like)]
+            for rows, like in ((embedder.rows(test, "conv"), given), (embedder.rows(test, "emb"), learnt))
         )
         read = np.array([[[*branch.values()] for branch in scale] for scale in pooled])  # (I, J, parts)
         leanings = read - read.mean(axis=2, keepdims=True)
@@ -213,9 +232,12 @@ def _few(sets: Sets) -> np.ndarray:
     return queries[:: -(-len(queries) // _COMPARED)]
 
 
-def _by_branch(model: nn.Module, rows: np.ndarray) -> np.ndarray:
-    """Features of all branches side by side, (N, I J d), as (I, J, N, d)."""
-    return np.moveaxis(rows.reshape(len(rows), model.scales, model.branches, -1), 0, 2)
+def _by_branch(rows: np.ndarray, like: Sequence[Sequence[Tensor]]) -> list[list[np.ndarray]]:
+    """Features of all branches side by side, (N, sum of d_j), one by one, (N, d_j), as wide as those ``like`` them,
+    scale by scale."""
+    ends = np.cumsum([branch.shape[1] for scale in like for branch in scale])
+    parts = iter(np.split(rows, ends[:-1], axis=1))
+    return [[next(parts) for _ in scale] for scale in like]
 
 
 def _clusters(rows: np.ndarray, labels: np.ndarray, seed: int) -> tuple[np.ndarray, dict[str, float]]:

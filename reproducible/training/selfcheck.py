@@ -19,7 +19,7 @@ from reproducible import registry
 from reproducible.config import Component
 from reproducible.losses.objective import build_objective
 from reproducible.training.seeding import generator, initialise
-from reproducible.types import Batch, Output
+from reproducible.types import Batch, Output, Scale
 
 TOLERANCES = {"backbone": 2e-3, "model": 2e-3, "loss": 1e-4}
 """Largest relative difference between two devices in fp32 that counts as agreement. Sums of thousands of products in
@@ -121,13 +121,12 @@ class _Learners(nn.Module):
 
     def forward(self, pooled: Tensor) -> Output:
         learned = tuple(learner(pooled).float() for learner in self.learners)
+        weights = tuple(learner.weight for learner in self.learners)
+        gates = torch.sigmoid(torch.stack(learned))[..., None, None]
         return Output(
             embedding=F.normalize(torch.cat([F.normalize(x, dim=1) for x in learned], dim=1), dim=1),
-            learners=learned,
-            weights=tuple(learner.weight for learner in self.learners),
-            inputs=(pooled, pooled),
+            scales=(Scale(learned, (pooled, pooled), weights, gates),),
             features={"emb": learned[0], "conv": pooled},
-            attention={"gate_1": torch.sigmoid(torch.stack(learned, dim=1))},
             penalties={"L_var": learned[0].var(dim=0).mean()},
         )
 

@@ -25,7 +25,7 @@ from reproducible import registry
 from reproducible.config import Component, EvaluationConfig
 from reproducible.losses.objective import build_objective
 from reproducible.training.seeding import initialise
-from reproducible.types import Batch, Output
+from reproducible.types import Batch, Output, Scale
 
 FILE = Path(__file__).parents[1] / "golden" / "curves.json"
 STEPS = 5
@@ -93,8 +93,8 @@ def loss_curve(name: str) -> list[float]:
     def value() -> Tensor:
         learners = tuple(x @ w.T for x, w in zip(inputs, weights, strict=True))
         penalties = {"L_var": sum(x.var(dim=0).mean() for x in learners)}
-        gates = {"gate_1": torch.sigmoid(torch.stack(learners, dim=1))}
-        output = Output(F.normalize(learners[0]), learners, weights, inputs, attention=gates, penalties=penalties)
+        gates = torch.sigmoid(torch.stack(learners))[..., None, None]
+        output = Output(F.normalize(learners[0]), (Scale(learners, inputs, weights, gates),), penalties=penalties)
         torch.manual_seed(5)
         return sum(objective(output, Batch(torch.empty(6, 3, 1, 1), labels)).values())
 

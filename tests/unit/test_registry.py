@@ -20,7 +20,7 @@ from reproducible.config import Component, RunConfig
 from reproducible.losses.objective import build_objective
 from reproducible.models import build_model
 from reproducible.resources import UserError
-from reproducible.types import Batch, Output
+from reproducible.types import Batch, Output, Scale
 
 LABELS = torch.tensor([0, 0, 1, 1])
 
@@ -79,9 +79,9 @@ def test_every_loss_runs_forward_and_backward(name: str) -> None:
     weight = torch.randn(4, 6, generator=stream, requires_grad=True)
     learned = given @ weight.T, given.square() @ weight.T
     inputs, penalties = (given, given.square()), {"L_var": learned[0].var(dim=0).mean()}
-    gates = {"gate_1": torch.sigmoid(torch.stack(learned, dim=1))}
+    gates = torch.sigmoid(torch.stack(learned))[..., None, None]
     embedding = nn.functional.normalize(learned[0])
-    output = Output(embedding, learned, (weight,) * 2, inputs, attention=gates, penalties=penalties)
+    output = Output(embedding, (Scale(learned, inputs, (weight,) * 2, gates),), penalties=penalties)
     objective = build_objective([Component(name, OPTIONS.get(name, {}))])
     objective(output, Batch(torch.empty(4, 3, 1, 1), LABELS))  # the adversary's rise begins at 0
     (loss,) = objective(output, Batch(torch.empty(4, 3, 1, 1), LABELS)).values()

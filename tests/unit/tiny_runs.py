@@ -21,7 +21,7 @@ from reproducible.data.store import Store
 from reproducible.models.unified import Learner
 from reproducible.training import checkpoint
 from reproducible.training.loop import Training
-from reproducible.types import Output
+from reproducible.types import Output, Scale
 
 SIDE = 40
 PARTS = ("train", "train", "train", "train", "val", "test", "test", "test", "iconic")
@@ -55,7 +55,8 @@ class Gated(nn.Module):
     def forward(self, images: Tensor) -> Output:
         pooled = self.backbone(images)[self.backbone.last].mean(dim=(2, 3))
         learned = self.learner(pooled * self.gate(pooled))
-        return Output(F.normalize(learned, dim=1), (learned,), (self.learner.weight,), (pooled,), {"conv": pooled})
+        scale = Scale((learned,), (pooled,), (self.learner.weight,))
+        return Output(F.normalize(learned, dim=1), (scale,), {"conv": pooled})
 
 
 def register(patch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from reproducible.losses.activation_decay import (
 )
 from reproducible.models.deml import DeML
 from reproducible.resources import UserError
-from reproducible.types import Batch, Output
+from reproducible.types import Batch, Output, Scale
 
 N, C, D = 5, 7, 4
 BATCH = Batch(torch.empty(N, 3, 1, 1), torch.zeros(N, dtype=torch.int64))
@@ -35,7 +35,7 @@ def output(learners: int = 1, dtype: torch.dtype = torch.float64) -> Output:
     inputs = tuple(draw(N, C, seed=10 + j, dtype=dtype).requires_grad_() for j in range(learners))
     weights = tuple(draw(D, C, seed=20 + j, dtype=dtype).requires_grad_() for j in range(learners))
     made = tuple(x @ w.T for x, w in zip(inputs, weights, strict=True))
-    return Output(torch.nn.functional.normalize(made[0]), made, weights, inputs)
+    return Output(torch.nn.functional.normalize(made[0]), (Scale(made, inputs, weights),))
 
 
 def literal_activation(learners: tuple[Tensor, ...]) -> float:
@@ -139,7 +139,7 @@ def test_document_form_reaches_the_trunk_and_released_form_does_not() -> None:
 def test_released_form_weighs_the_squared_norm_by_its_weight_over_the_channels(dim: int) -> None:
     """0.014 / d times the mean over images of |x|^2: for d = 512, 256 times less than the document's 0.014 / 2."""
     given, weight = draw(N, C), draw(dim, C)
-    made = Output(given, (given @ weight.T,), (weight,), (given,))
+    made = Output(given, (Scale((given @ weight.T,), (given,), (weight,)),))
     mean = sum(float(row @ row) for row in made.learners[0]) / N
     assert ActivationDecay(released=True)(made, BATCH).item() == pytest.approx(0.014 / dim * mean, rel=1e-12)
     ratio = ActivationDecay()(made, BATCH) / ActivationDecay(released=True)(made, BATCH)
@@ -161,7 +161,7 @@ def test_tuned_arms_can_reach_the_released_strength() -> None:
     from reproducible.studies.baseline import LACT_RELEASED
 
     given, weight = draw(N, C), draw(512, C)
-    made = Output(given, (given @ weight.T,), (weight,), (given,))
+    made = Output(given, (Scale((given @ weight.T,), (given,), (weight,)),))
     ours = registry.build("loss", "activation_decay", weight=LACT_RELEASED)(made, BATCH)
     assert ours.item() == pytest.approx(ActivationDecay(released=True)(made, BATCH).item(), rel=1e-12)
 

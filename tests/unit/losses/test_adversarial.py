@@ -20,7 +20,7 @@ from reproducible.losses.adversarial import (
 )
 from reproducible.losses.objective import Objective
 from reproducible.resources import UserError
-from reproducible.types import Batch, Output
+from reproducible.types import Batch, Output, Scale
 
 N, D = 6, 5
 BATCH = Batch(torch.empty(N, 3, 1, 1), torch.zeros(N, dtype=torch.int64))
@@ -32,7 +32,7 @@ def learners(count: int, seed: int = 0) -> list[Tensor]:
 
 
 def output(found: list[Tensor]) -> Output:
-    return Output(F.normalize(found[0]), tuple(found))
+    return Output(F.normalize(found[0]), (Scale(tuple(found)),))
 
 
 def test_gradient_is_reversed_and_scaled() -> None:
@@ -180,18 +180,19 @@ def test_rival_without_a_shift_cannot_send_all_to_one_point() -> None:
 
 
 def test_gate_repulsion_is_the_mean_cosine_of_pairs_of_gates() -> None:
-    gates = {f"gate_{i}": torch.rand(N, 3, 7, dtype=torch.float64) for i in (1, 2)}
+    """Of gates of channels, and of those of channels and positions in their mean over positions."""
+    gates = [torch.rand(3, N, 7, 1, 1, dtype=torch.float64), torch.rand(3, N, 7, 2, 4, dtype=torch.float64)]
     pairs = [
-        F.cosine_similarity(of[n, j], of[n, other], dim=0).item()
-        for of in gates.values()
+        F.cosine_similarity(of[j, n].mean((1, 2)), of[other, n].mean((1, 2)), dim=0).item()
+        for of in gates
         for n in range(N)
         for j, other in ((0, 1), (0, 2), (1, 2))
     ]
-    found = Output(torch.empty(0), (), attention={**gates, "map_1_5b": torch.empty(N, 2, 2)})
+    found = Output(torch.empty(0), (*(Scale((), factors=of) for of in gates), Scale(())))
     assert GateRepulsion(0.5)(found, BATCH).item() == pytest.approx(0.5 * sum(pairs) / len(pairs))
-    for attention in ({}, {"gate_1": gates["gate_1"][:, :1]}):
+    for scale in (Scale(()), Scale((), factors=gates[0][:1])):
         with pytest.raises(UserError, match="GateRepulsion needs a model with two gates or more a scale"):
-            GateRepulsion()(Output(torch.empty(0), (), attention=attention), BATCH)
+            GateRepulsion()(Output(torch.empty(0), (scale,)), BATCH)
 
 
 def test_push_apart_leads_three_learners_to_a_mutual_cosine_of_minus_a_half() -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from reproducible.losses.binomial_deviance import BinomialDeviance, binomial_deviance
 from reproducible.losses.objective import Objective
 from reproducible.losses.pairs import pair_similarities
-from reproducible.types import Batch, Output
+from reproducible.types import Batch, Output, Scale
 
 DEGREES = (0, 20, 95, 130, 250, 260)  # on the unit circle, so that a cosine is the cosine of a difference
 RADII = (1.0, 3.0, 0.2, 7.0, 1.0, 0.5)  # the loss must not see them
@@ -175,7 +175,7 @@ def test_losses_of_pytorch_metric_learning_run_in_our_objective() -> None:
     contrastive = pml_losses.ContrastiveLoss()
     objective = Objective({"contrastive": contrastive, "deviance": BinomialDeviance()})
     batch = Batch(torch.empty(6, 3, 1, 1), labels())
-    found = objective(Output(first, (first, second)), batch)
+    found = objective(Output(first, (Scale((first, second)),)), batch)
     mean = (contrastive(first, labels()) + contrastive(second, labels())) / 2
     torch.testing.assert_close(found["contrastive"], mean)
     ours = [BinomialDeviance()(x, labels()) for x in (first, second)]
@@ -186,7 +186,9 @@ def test_parameters_of_a_loss_belong_to_the_objective() -> None:
     proxies = pml_losses.ProxyNCALoss(num_classes=3, embedding_size=2)
     objective = Objective({"proxy": proxies})
     assert [p.shape for p in objective.parameters()] == [(3, 2)]
-    found = objective(Output(embeddings(torch.float32), (embeddings(torch.float32),)), Batch(torch.empty(6), labels()))
+    found = objective(
+        Output(embeddings(torch.float32), (Scale((embeddings(torch.float32),)),)), Batch(torch.empty(6), labels())
+    )
     found["proxy"].backward()
     assert proxies.proxies.grad.abs().sum() > 0
 

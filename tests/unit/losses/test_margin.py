@@ -20,7 +20,7 @@ from reproducible.losses.mining import DistanceWeighted
 from reproducible.losses.objective import build_objective
 from reproducible.losses.penalty import Penalty
 from reproducible.resources import UserError
-from reproducible.types import Batch, Output
+from reproducible.types import Batch, Output, Scale
 from tests.reference.distance_weighting import margin
 
 LABELS = torch.tensor([0, 0, 0, 1, 1, 2, 3, 3, 3, 3])
@@ -177,7 +177,7 @@ def test_miner_serves_other_losses() -> None:
 def test_penalty_is_a_term_under_its_own_name() -> None:
     objective = build_objective([Component("margin"), Component("penalty", {"name": "L_var", "weight": 0.5})])
     value = torch.tensor(3.0, requires_grad=True)
-    output = Output(embeddings(), (embeddings(),), penalties={"L_var": value, "other": value})
+    output = Output(embeddings(), (Scale((embeddings(),)),), penalties={"L_var": value, "other": value})
     found = objective(output, Batch(torch.empty(10, 3, 1, 1), LABELS))
     assert list(found) == ["margin", "L_var"]
     assert found["L_var"].item() == 1.5
@@ -186,7 +186,7 @@ def test_penalty_is_a_term_under_its_own_name() -> None:
 
 
 def test_penalty_that_the_model_does_not_compute() -> None:
-    output = Output(embeddings(), (embeddings(),), penalties={"L_var": torch.tensor(1.0)})
+    output = Output(embeddings(), (Scale((embeddings(),)),), penalties={"L_var": torch.tensor(1.0)})
     with pytest.raises(UserError, match=r"no penalty 'L_vr'. Did you mean 'L_var'\? Known: L_var."):
         Penalty("L_vr")(output, Batch(torch.empty(10, 3, 1, 1), LABELS))
 
