@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reproducible.evaluation.attributes import average_precision
 from reproducible.evaluation.features import unit_vectors
 
 _Ints = NDArray[np.int64]
@@ -49,7 +50,7 @@ def part_probes(embeddings: ArrayLike, parts: Sequence[Sequence[str]]) -> dict[s
     return found
 
 
-def attribute_map(embeddings: ArrayLike, parts: Sequence[Sequence[str]]) -> float:
+def probe_map(embeddings: ArrayLike, parts: Sequence[Sequence[str]]) -> float:
     """Mean average precision of the same probes, a fraction of one: each value of a part (a letter, a mark, no mark)
     ranks the images of a fold by its score; the mean over values and folds of each part, then over parts.
 
@@ -62,7 +63,7 @@ def attribute_map(embeddings: ArrayLike, parts: Sequence[Sequence[str]]) -> floa
     means = []
     for _, truth, count, folds in _read(embeddings, parts):
         found = [
-            _average_precision(scores[:, value], truth[held] == value)
+            average_precision(scores[:, value], truth[held] == value)
             for held, scores in folds
             for value in range(count)
             if (truth[held] == value).any()
@@ -88,13 +89,6 @@ def _read(embeddings: ArrayLike, parts: Sequence[Sequence[str]]) -> Iterator[tup
         held_out = [folds[part] == fold for fold in (0, 1)]
         read = [(held, _ridge(rows[~held], one_hot[~held], rows[held])) for held in held_out]
         yield part, truth, len(values), read
-
-
-def _average_precision(scores: NDArray[np.float64], wanted: NDArray[np.bool_]) -> float:
-    """Mean, over the wanted images, of the share of wanted ones among those that score as high or higher."""
-    of_wanted = scores[wanted]
-    hits, all_found = (len(among) - np.searchsorted(np.sort(among), of_wanted) for among in (of_wanted, scores))
-    return float((hits / all_found).mean())
 
 
 def _ridge(rows: NDArray[np.float64], one_hot: NDArray[np.float64], new: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -44,7 +44,7 @@ from reproducible.evaluation.features import (
     relative_variance_error,
     variance_fisher_correlation,
 )
-from reproducible.evaluation.probes import attribute_map, part_probes
+from reproducible.evaluation.probes import part_probes, probe_map
 from reproducible.resources import UserError
 from reproducible.training.evaluate import EMBEDDING, Embedder, embed_all, looked_at, parts_of
 from reproducible.training.seeding import generator
@@ -204,9 +204,7 @@ def _attributes(embedder: Embedder, sets: Sets) -> dict[str, Any]:
     store, output = embedder.store, embedder.output(sets.train[:1])
     test = looked_at(sets.evaluation["test"])
     parts = [store.class_parts[label] for label in store.labels[test]]
-    found: dict[str, Any] = {
-        "attribute_probe_map": round(100 * attribute_map(embedder.rows(test).cpu().numpy(), parts), 4)
-    }
+    found: dict[str, Any] = {"attribute_probe_map": round(100 * probe_map(embedder.rows(test).cpu().numpy(), parts), 4)}
     if _branched(output):
         given, learnt = ([scale.given for scale in output.scales], [scale.learnt for scale in output.scales])
         pooled, learned = (

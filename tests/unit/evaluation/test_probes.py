@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sklearn.linear_model import Ridge, RidgeClassifier
 from sklearn.metrics import average_precision_score, balanced_accuracy_score
 from sklearn.preprocessing import StandardScaler, normalize
 
-from reproducible.evaluation.probes import RIDGE, _average_precision, attribute_map, part_probes
+from reproducible.evaluation.probes import RIDGE, part_probes, probe_map
 
 BASES, MARKS = (
     "abcdefghijklmnop",
@@ -59,7 +57,7 @@ def test_equals_scikit_learn(column: int, noise: float) -> None:
     assert found == pytest.approx(expected, abs=1e-12)
 
 
-def test_attribute_map_equals_scikit_learn() -> None:
+def test_probe_map_equals_scikit_learn() -> None:
     """Average precision of each value in each fold, by scikit-learn's ridge regression and its score."""
     rows, parts = embeddings(True, 1.5), np.array(classes())
     base_number, unit = np.unique(parts[:, 0], return_inverse=True)[1], normalize(rows)
@@ -77,20 +75,10 @@ def test_attribute_map_equals_scikit_learn() -> None:
                 if wanted[~learnt].any():
                     found.append(average_precision_score(wanted[~learnt], scores))
         of_parts.append(np.mean(found))
-    assert attribute_map(rows, classes()) == pytest.approx(np.mean(of_parts), abs=1e-9)
+    assert probe_map(rows, classes()) == pytest.approx(np.mean(of_parts), abs=1e-9)
 
 
-@given(st.data())
-def test_average_precision_of_ties_equals_scikit_learn(data: st.DataObject) -> None:
-    """Scores that are all equal among them: then it is the share of wanted images, in whatever order they come."""
-    count = data.draw(st.integers(1, 30))
-    scores = np.array(data.draw(st.lists(st.integers(0, 4), min_size=count, max_size=count)), float)
-    wanted = np.array(data.draw(st.lists(st.booleans(), min_size=count, max_size=count).filter(any)))
-    assert _average_precision(scores, wanted) == pytest.approx(average_precision_score(wanted, scores), abs=1e-12)
-    assert _average_precision(np.zeros(count), wanted) == pytest.approx(wanted.mean())
-
-
-def test_attribute_map_of_constant_embeddings_is_the_share_of_each_value() -> None:
+def test_probe_map_of_constant_embeddings_is_the_share_of_each_value() -> None:
     parts = np.array(classes())
     base_number = np.unique(parts[:, 0], return_inverse=True)[1]
     folds = (np.arange(len(parts)) % 2, base_number % 2, base_number % 2)
@@ -98,12 +86,12 @@ def test_attribute_map_of_constant_embeddings_is_the_share_of_each_value() -> No
     for column, fold in enumerate(folds):
         held = [parts[fold == side, column] for side in (0, 1)]
         wanted.append(np.mean([(part == value).mean() for part in held for value in np.unique(part)]))
-    assert attribute_map(np.ones((len(parts), 4)), parts) == pytest.approx(np.mean(wanted), abs=1e-12)
+    assert probe_map(np.ones((len(parts), 4)), parts) == pytest.approx(np.mean(wanted), abs=1e-12)
 
 
-def test_attribute_map_of_what_is_kept_and_dropped() -> None:
-    assert attribute_map(embeddings(True), classes()) > 0.98
-    assert attribute_map(embeddings(False), classes()) < 0.9
+def test_probe_map_of_what_is_kept_and_dropped() -> None:
+    assert probe_map(embeddings(True), classes()) > 0.98
+    assert probe_map(embeddings(False), classes()) < 0.9
 
 
 def test_marks_kept_alike_on_all_bases_are_read_on_new_ones() -> None:

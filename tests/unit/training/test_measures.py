@@ -17,7 +17,7 @@ from reproducible.data.store import Store
 from reproducible.data.transforms import crop_resize
 from reproducible.encoding import decode_clusters, encode_clusters, run_lengths
 from reproducible.evaluation import kmeans, nmi, pairwise_f1
-from reproducible.evaluation.probes import PARTS, attribute_map, part_probes
+from reproducible.evaluation.probes import PARTS, part_probes, probe_map
 from reproducible.records import verify
 from reproducible.resources import UserError
 from reproducible.training.evaluate import embed
@@ -189,7 +189,7 @@ def test_attributes_of_branches(tmp_path: Path, store: Store) -> None:
     rows = np.concatenate(run.sets.evaluation["test"])
     named = [parts[label] for label in store.labels[rows]]
     whole = embed(run.model, run.images, rows, run.config).numpy()
-    assert found["attribute_probe_map"] == pytest.approx(100 * attribute_map(whole, named), abs=1e-2)
+    assert found["attribute_probe_map"] == pytest.approx(100 * probe_map(whole, named), abs=1e-2)
     pooled = embed(run.model, run.images, rows, run.config, "conv").numpy()  # six branches of 12 channels
     read = [[part_probes(pooled[:, 12 * k : 12 * k + 12], named)[f"probe_{p}"] for p in PARTS] for k in range(6)]
     leans = [[value - np.mean(branch) for value in branch] for branch in read]
