@@ -21,6 +21,7 @@ from reproducible.studies import study
 from reproducible.studies.running import carry_out
 from reproducible.training.devices import hardware
 from reproducible.training.selfcheck import Side, compare_all
+from reproducible.verdicts.criteria import standing
 
 
 def main() -> None:
@@ -40,7 +41,8 @@ def main() -> None:
         print(f"{'agrees' if found.ok else 'DISAGREES'}: {found.component}, {numbers}", flush=True)
     subprocess.run([sys.executable, Path(__file__).parent / "training_step.py", "--device", "cuda"], check=True)
     wanted = study(given.study)
-    for record in carry_out(wanted, wanted.profile, tiers=given.tiers, device="cuda", workers=given.workers):
+    chosen = {"tiers": given.tiers, "device": "cuda", "workers": given.workers}
+    for record in carry_out(wanted, wanted.profile, standing=standing, **chosen):
         point, seconds = record["selected"]["test"], record["environment"]["seconds"]
         print(f"{record['arm']}: R@1 {point['recall_at_1']:.2f}, {seconds:.0f} s", flush=True)
     print(f"records: {records.file_of(wanted.name)}")

@@ -126,8 +126,8 @@ def run(
 ) -> None:
     """Train one arm once and print what came out. A finished run is not repeated, an interrupted one goes on."""
     from reproducible.config import override
-    from reproducible.criteria import criteria_hash, load_claims
     from reproducible.training.runner import execute
+    from reproducible.verdicts.criteria import standing
 
     name, _, label = arm.partition("/")
     profile = profile or study(name).profile
@@ -135,7 +135,7 @@ def run(
     for text in change or []:
         path, _, value = text.partition("=")
         config = override(config, path, _literal(value))
-    record = execute(config, profile=profile, criteria=criteria_hash(load_claims(), name), device=device)
+    record = execute(config, profile=profile, criteria=standing(name), device=device)
     for key in ("untouched", "selected", "last"):
         point = record[key].get("test", {})
         recall, precision = (point.get(metric, float("nan")) for metric in ("recall_at_1", "map_at_r"))
@@ -174,7 +174,9 @@ def study_list() -> None:
 @study_app.command("tune")
 def study_tune(name: Name, device: Device = "auto", workers: Workers = 0) -> None:
     """Run the trials of a study on the validation classes; its arms take the best candidate from their records."""
-    for record in tune(study(name), device=device, workers=workers or default_workers()):
+    from reproducible.verdicts.criteria import standing
+
+    for record in tune(study(name), standing=standing, device=device, workers=workers or default_workers()):
         best = max(point["validation"]["map_at_r"] for point in record["curve"])
         typer.echo(f"{record['arm']:16} best validation MAP@R {best:.2f}")
     typer.echo(f"Trials: {records.file_of(study(name).tuning_records)}")
@@ -194,7 +196,9 @@ def study_run(
     if profile not in PROFILES:
         raise UserError(f"There is no profile {profile!r}. Known: {', '.join(PROFILES)}.")
     chosen = {"tiers": tiers, "arms": arm or (), "device": device, "workers": workers or default_workers()}
-    for record in carry_out(study(name), profile, **chosen):
+    from reproducible.verdicts.criteria import standing
+
+    for record in carry_out(study(name), profile, standing=standing, **chosen):
         point = record["selected"]["test"]
         typer.echo(
             f"{record['arm']:24} draw {record['draw']} seed {record['seed']}  R@1 {point['recall_at_1']:6.2f} at step "
@@ -252,7 +256,7 @@ def verdicts(
     detail: Annotated[bool, typer.Option("--detail", help="All columns: intervals, margins, p-values, ...")] = False,
 ) -> None:
     """The verdict on every claim, computed now from the committed records."""
-    from reproducible.claims import headline, verdict_table
+    from reproducible.verdicts.table import headline, verdict_table
 
     table = verdict_table(source or None)
     shown = table if detail else table[["claim", "level", "verdict", "mean", "margin", "comparison"]]

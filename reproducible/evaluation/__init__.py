@@ -1,6 +1,6 @@
-"""Retrieval metrics, clustering metrics and the statistics of verdicts.
+"""Retrieval metrics, clustering metrics and the statistics of runs.
 
-The public names are loaded on first use, so that reading verdicts needs no torch, and training needs neither scipy nor
+The public names are loaded on first use, so that reading records needs no torch, and training needs neither scipy nor
 scikit-learn.
 """
 
@@ -10,18 +10,11 @@ import importlib
 from typing import Any
 
 _PUBLIC = {
-    "coverage": ("Coverage", "simulate_coverage"),
     "clustering": ("kmeans", "nmi", "pairwise_f1"),
     "retrieval": ("RetrievalResult", "nearest", "needed_k", "retrieval_metrics"),
     "statistics": (
-        "Verdict",
         "detectable_difference",
-        "holm",
-        "judge",
-        "paired_p",
         "prediction_interval",
-        "seeds_needed",
-        "sign_test",
         "t_interval",
         "two_way_bootstrap",
     ),

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reproducible.contrasts import by_draw
 from reproducible.evaluation.features import of_pairs, participation_ratio
 from reproducible.records import measurements
 from reproducible.report.figures import WIDTH, styled
@@ -20,6 +19,7 @@ from reproducible.report.tables import NOT_RUN, difference, gain_over_untouched,
 from reproducible.resources import manifests
 from reproducible.studies import Arm, Study
 from reproducible.types import Batch, RunRecord
+from reproducible.verdicts.contrasts import by_draw
 
 IN_A_ROW = 4  # matrices of a figure
 Benchmark = tuple[Study, Sequence[RunRecord]]  # a study and its records

@@ -19,9 +19,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from reproducible.contrasts import by_draw
 from reproducible.evaluation import t_interval
 from reproducible.types import RunRecord
+from reproducible.verdicts.contrasts import by_draw
 
 if TYPE_CHECKING:
     from IPython.display import Image

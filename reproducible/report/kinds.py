@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reproducible.contrasts import by_draw
 from reproducible.data.manifest import load_manifest, read_classes
 from reproducible.encoding import expand
 from reproducible.records import queries_first
 from reproducible.report.tables import paired_gaps, spread
 from reproducible.studies import Arm
 from reproducible.types import RunRecord
+from reproducible.verdicts.contrasts import by_draw
 
 _FURTHER = {"R@1": "recall_at_1", "R@8": "recall_at_8"}
 

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-from reproducible.contrasts import by_draw, by_run, fails_here, look
 from reproducible.evaluation import detectable_difference, prediction_interval, t_interval
 from reproducible.studies import Arm, Study
 from reproducible.types import RunRecord
+from reproducible.verdicts.contrasts import by_draw, by_run, fails_here, look
 
 NOT_RUN = "not run"
 NOTHING = "nothing to compare with"

@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from reproducible.claims import verdict_table
-from reproducible.contrasts import describe
-from reproducible.criteria import LEVELS, load_claims, supported_if
 from reproducible.report.tables import interval
 from reproducible.types import RunRecord
+from reproducible.verdicts.criteria import load_claims
+from reproducible.verdicts.schema import LEVELS
+from reproducible.verdicts.table import verdict_table
+from reproducible.verdicts.wording import describe, supported_if
 
 MANY = 100  # draws that nobody will run
 

@@ -17,6 +17,7 @@ from reproducible.evaluation import localised
 from reproducible.records import write_bytes
 from reproducible.resources import UserError, manifests, nearest_name
 from reproducible.studies import deml, glyph_baseline
+from reproducible.studies.running import Standing
 from reproducible.training.localise import View, measure
 
 DRAWS = 3  # of class draws of groceries and of glyphs, with a fine-tuned network each
@@ -47,11 +48,14 @@ def views() -> dict[str, View]:
     return {view.name: view for view in found}
 
 
-def localise(names: tuple[str, ...] = (), device: str = "auto", path: Path | None = None) -> Iterator[localised.Look]:
+def localise(
+    names: tuple[str, ...] = (), *, standing: Standing, device: str = "auto", path: Path | None = None
+) -> Iterator[localised.Look]:
     """Measure views anew and write each down as soon as it is there.
 
     Args:
         names: which; none: all.
+        standing: hash of the criteria that stand for a study, which a look keeps.
         device: ``auto``, ``cpu``, ``cuda``, ...
         path: of the file; None: ``data_manifests/localisation.jsonl.xz``.
 
@@ -63,15 +67,18 @@ def localise(names: tuple[str, ...] = (), device: str = "auto", path: Path | Non
         if name not in known:
             raise UserError(f"There is no view {name!r}.{nearest_name(name, known)}")
     for name in names or tuple(known):
-        look = measure(known[name], device)
+        study, *_ = localised.FROZEN.get(name, ("object_attention",))
+        look = measure(known[name], standing(study), device)
         write_bytes(path, localised.content({**localised.load(path), name: look}.values()))
         yield look
 
 
 def main(names: list[str]) -> int:
     """The command: measure, say where the object was found."""
+    from reproducible.verdicts.criteria import standing
+
     try:
-        for look in localise(tuple(names)):
+        for look in localise(tuple(names), standing=standing):
             found = look["means"]["methods"]["object attention"]
             print(f"{look['look']:24}", "  ".join(f"{name} {value:.1f}" for name, value in found.items()), flush=True)
     except UserError as error:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from reproducible import records
 from reproducible.config import RunConfig, to_dict
-from reproducible.criteria import criteria_hash, load_claims
 from reproducible.resources import UserError, manifests
 from reproducible.studies.base import Study
 from reproducible.types import RunRecord
 
 SMOKE = "smoke.json"
+Standing = Callable[[str], str]
+"""Hash of the criteria that stand for a study, by its name: ``reproducible.verdicts.criteria.standing``."""
 
 
 def default_workers() -> int:
@@ -24,12 +25,15 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def tune(study: Study, *, device: str = "auto", workers: int = 1, folder: Path | None = None) -> Iterator[RunRecord]:
+def tune(
+    study: Study, *, standing: Standing, device: str = "auto", workers: int = 1, folder: Path | None = None
+) -> Iterator[RunRecord]:
     """Run the trials of a study, or of the study that tunes for it: those of the baseline, which come first in its
     list, then all that start from them.
 
     Args:
         study: whose trials.
+        standing: hash of the criteria that stand for a study, which its records keep.
         device, workers: as in :func:`reproducible.training.runner.execute_all`.
         folder: where the records go; None: ``data_manifests/records``.
 
@@ -40,13 +44,15 @@ def tune(study: Study, *, device: str = "auto", workers: int = 1, folder: Path |
     first, *others = study.tunings
     for stage in ([first], others):
         configs = [config for tuning in stage for config in study.trials(tuning)]
-        yield from _carry_out(configs, study.name, study.tuning_records, study.profile, device, workers, folder)
+        file, profile = study.tuning_records, study.profile
+        yield from _carry_out(configs, study.name, file, profile, standing, device, workers, folder)
 
 
 def carry_out(
     study: Study,
     profile: str,
     *,
+    standing: Standing,
     tiers: str = "A",
     arms: Sequence[str] = (),
     device: str = "auto",
@@ -61,7 +67,7 @@ def carry_out(
         profile: smoke, quick or the study's own, standard or large, which alone writes records to ``folder``.
         tiers: ``A``, or ``AB`` to run what was declared as well.
         arms: run these alone, whatever their tier; empty: all of those tiers.
-        device, workers, folder: as in :func:`tune`.
+        standing, device, workers, folder: as in :func:`tune`.
         keep: write the records to ``folder``; without, what has one there is still not run again.
 
     Yields:
@@ -75,7 +81,7 @@ def carry_out(
     named = [study.arm(name).name for name in arms]
     configs = [c for c in study.runs(profile, "AB" if named else tiers) if not named or c.arm in named]
     name = study.name if profile == study.profile else None
-    yield from _carry_out(configs, study.name, name, profile, device, workers, folder, keep)
+    yield from _carry_out(configs, study.name, name, profile, standing, device, workers, folder, keep)
 
 
 def _carry_out(
@@ -83,6 +89,7 @@ def _carry_out(
     study: str,
     file: str | None,
     profile: str,
+    standing: Standing,
     device: str,
     workers: int,
     folder: Path | None,
@@ -93,10 +100,9 @@ def _carry_out(
     known = {records.key_of(r): r for r in records.load(file, folder)} if file else {}
     found = {key: {k: v for k, v in r["config"].items() if k != "precision"} for key, r in known.items()}
     wanted = [in_precision(c, profile, device) for c in configs if _settings(c) != found.get(_key_of(c))]
-    criteria = criteria_hash(load_claims(), study)
     if file and wanted:
         _take_over(wanted, folder)
-    for record in execute_all(wanted, profile=profile, criteria=criteria, device=device, workers=workers):
+    for record in execute_all(wanted, profile=profile, criteria=standing(study), device=device, workers=workers):
         if file and keep:
             known[records.key_of(record)] = record
             records.save(file, known.values(), folder)
@@ -130,11 +136,10 @@ def smoke_losses(study: str) -> dict[str, float]:
 
 def write_smoke_losses(studies: Iterable[Study]) -> Path:
     """Run profile smoke of these studies on the CPU and write down the loss of each arm."""
-    found = {
-        one.name: {r["arm"]: r["curve"][-1]["loss"] for r in carry_out(one, "smoke", device="cpu")}
-        for one in studies
-        if one.smoke_arms
-    }
+    found = {}
+    for one in (one for one in studies if one.smoke_arms):
+        runs = carry_out(one, "smoke", standing=lambda _: "", device="cpu")  # records that nobody keeps
+        found[one.name] = {record["arm"]: record["curve"][-1]["loss"] for record in runs}
     records.write_text(manifests() / SMOKE, json.dumps(found, indent=1) + "\n")
     return manifests() / SMOKE
 

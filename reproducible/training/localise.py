@@ -19,11 +19,10 @@ from torch import Tensor, nn
 
 from reproducible import registry
 from reproducible.config import Component, DataConfig, RunConfig
-from reproducible.criteria import criteria_hash, load_claims
 from reproducible.data.splits import protocol, split
 from reproducible.data.store import Store, open_store
 from reproducible.data.transforms import crop_resize
-from reproducible.evaluation.localised import FROZEN, Look, pack
+from reproducible.evaluation.localised import Look, pack
 from reproducible.evaluation.locating import LAYERS, METHODS, Seen, graphs, locate
 from reproducible.progress import progress
 from reproducible.training.devices import choose_device
@@ -58,8 +57,13 @@ class View:
     layers: tuple[str, str] = LAYERS
 
 
-def measure(view: View, device: str = "auto") -> Look:
+def measure(view: View, criteria: str, device: str = "auto") -> Look:
     """Look at every image of a view with every method; trains the network first where that has to be.
+
+    Args:
+        view: which network on which images.
+        criteria: hash of the criteria that stand now for the study that reads the look.
+        device: ``auto``, ``cpu``, ``cuda``, ...
 
     Raises:
         UserError: if the data set is not there, or the training fails.
@@ -88,7 +92,7 @@ def measure(view: View, device: str = "auto") -> Look:
         "images": view.images if not view.each else f"first {view.each} of each class",
         "fingerprint": store.fingerprint,
         "weights": weights_hash(config),
-        "criteria": criteria_hash(load_claims(), FROZEN.get(view.name, ("object_attention",))[0]),
+        "criteria": criteria,
         "seconds": {name: round(sum(spent), 3) for name, spent in seconds.items()} if where.type == "cpu" else {},
         "classes": [[int(c), int(n)] for c, n in zip(*counted, strict=True)],
     }

@@ -10,9 +10,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from reproducible.criteria import load_claims
 from reproducible.report.build import ROOT, clean_notebook, execute, failures, pages
 from reproducible.resources import UserError
+from reproducible.verdicts.criteria import load_claims
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PARAMETERS = {"profile", "device", "data_folder"}

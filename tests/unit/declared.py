@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from reproducible.config import RunConfig, to_dict
-from reproducible.criteria import Criterion, load_claims
 from reproducible.evaluation.localised import ARMS as LOOKED_AT
 from reproducible.studies import STUDIES, Arm, Study
+from reproducible.verdicts.criteria import load_claims
+from reproducible.verdicts.schema import Criterion
 
 
 def arms_of(criterion: Criterion) -> list[str]:

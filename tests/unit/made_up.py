@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from reproducible.claims import Row, evaluate
-from reproducible.criteria import Claim
 from reproducible.encoding import encode_hits
+from reproducible.verdicts.claims import Row, evaluate
+from reproducible.verdicts.criteria import Claim
 
 CLASSES, PER_CLASS = 20, 50  # every class is a coarse class of its own
 

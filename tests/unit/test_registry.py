@@ -36,7 +36,17 @@ def backbone() -> Backbone:
 
 @pytest.mark.parametrize(
     "module",
-    ["config", "registry", "resources", "types", "criteria", "records", "studies", "studies.running", "data.splits"],
+    [
+        "config",
+        "registry",
+        "resources",
+        "types",
+        "records",
+        "studies",
+        "studies.running",
+        "data.splits",
+        "verdicts.table",
+    ],
 )
 def test_declarations_need_no_torch(module: str) -> None:
     program = f"import sys, reproducible.{module}; sys.exit('torch' in sys.modules)"

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from reproducible import records
-from reproducible.contrasts import by_draw
 from reproducible.data.cards import examples
 from reproducible.data.splits import split
 from reproducible.data.store import open_store
@@ -18,6 +17,7 @@ from reproducible.evaluation.channel_maps import ALIKE, APART, DRAWN, START, ali
 from reproducible.evaluation.features import mean_overlap, overlap
 from reproducible.resources import UserError, manifests
 from reproducible.studies.channel_maps import ARMS, DRAW, EVERY, EXTREMES, SEED
+from reproducible.verdicts.contrasts import by_draw
 
 N, J, SIDE = 5, 3, 4
 

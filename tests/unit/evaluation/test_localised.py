@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from reproducible import records
-from reproducible.claims import verdict_table
 from reproducible.data.manifest import load_manifest
 from reproducible.data.splits import split
 from reproducible.encoding import pack_lines
 from reproducible.evaluation import localised
 from reproducible.resources import UserError
 from reproducible.studies.localising import views
+from reproducible.verdicts.table import verdict_table
 
 COMMITTED = localised.load()
 each_look = pytest.mark.parametrize("look", COMMITTED.values(), ids=COMMITTED)

@@ -217,7 +217,7 @@ def test_what_holds_for_any_ranking(case: tuple[list[list[int]], list[int], list
 
 def test_scoring_stored_ids_loads_no_torch() -> None:
     program = (
-        "import sys; from reproducible.evaluation import judge, retrieval_metrics\n"
+        "import sys; from reproducible.evaluation import retrieval_metrics, t_interval\n"
         "retrieval_metrics([[0]], [1], [1], ks=(1,))\n"
         "assert not {'torch', 'sklearn', 'faiss'} & set(sys.modules)"
     )

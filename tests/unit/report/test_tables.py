@@ -81,7 +81,7 @@ def test_only_training_brings_a_deleted_record_back(
     monkeypatch.setattr(
         runner, "execute_all", lambda configs, **_: asked.extend((c.arm, c.data.draw) for c in configs) or []
     )
-    list(running.carry_out(small, "standard", device="cpu", folder=tmp_path))
+    list(running.carry_out(small, "standard", standing=str.upper, device="cpu", folder=tmp_path))
     assert asked == [("u512", 3)]
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from reproducible import criteria
-from reproducible.claims import verdict_table
 from reproducible.report import verdicts
+from reproducible.verdicts import criteria
+from reproducible.verdicts.table import verdict_table
 
 
 def test_the_page_states_every_criterion_before_its_verdict(full: list[dict[str, Any]]) -> None:

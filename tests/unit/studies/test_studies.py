@@ -10,13 +10,13 @@ from declared import LOOKED_AT, arms_of, differences, served, untuned
 
 from reproducible import records
 from reproducible.config import RunConfig, from_dict
-from reproducible.criteria import decisive, load_claims
 from reproducible.data.store import open_store
 from reproducible.resources import UserError
 from reproducible.studies import STUDIES, Study, study
 from reproducible.studies.base import TUNING_DRAW, Arm, Tuning
 from reproducible.training.evaluate import looked_at
 from reproducible.training.sets import build_sets
+from reproducible.verdicts.criteria import decisive, load_claims
 
 BASELINE = STUDIES["baseline"]
 

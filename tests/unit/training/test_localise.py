@@ -50,7 +50,7 @@ def test_values_are_those_of_a_loop_over_images(glyphs: Store, monkeypatch: pyte
     view = View("few", "glyphs", "compact_googlenet", 64, each=1)
     indices = chosen(view, glyphs)[::10]
     monkeypatch.setattr(localise, "chosen", lambda *_: indices)
-    look = measure(view, "cpu")
+    look = measure(view, "c", "cpu")
     assert look["images"] == "first 1 of each class"
     assert localised.labels(look).tolist() == glyphs.labels[indices].tolist()
     trunk = localise.network(run(), torch.device("cpu"), trained=False)
@@ -69,10 +69,10 @@ def test_values_are_those_of_a_loop_over_images(glyphs: Store, monkeypatch: pyte
 def test_boxes_without_masks_are_a_truth_of_boxes(glyphs: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(localise, "chosen", lambda *_: np.arange(0, 800, 100))
     view = View("few", "glyphs", "compact_googlenet", 48)
-    whole = measure(view, "cpu")
+    whole = measure(view, "c", "cpu")
     boxed, missing = replace(glyphs, masks=None), replace(glyphs, boxes=glyphs.boxes.copy())
     monkeypatch.setattr(localise, "open_store", lambda name: boxed)
-    look = measure(view, "cpu")
+    look = measure(view, "c", "cpu")
     assert look["truth"] == {"box": whole["truth"]["box"]}
     on_object = {"in_object", "scaled_in_object"}
     assert look["methods"] == {
@@ -80,7 +80,7 @@ def test_boxes_without_masks_are_a_truth_of_boxes(glyphs: Store, monkeypatch: py
     }
     missing.boxes[5] = np.nan
     monkeypatch.setattr(localise, "open_store", lambda name: missing)
-    look = measure(view, "cpu")
+    look = measure(view, "c", "cpu")
     assert look["truth"] == {}
     assert set(look["methods"]["object attention"]) == {"area"}
 
@@ -114,10 +114,10 @@ def test_looks_are_written_one_by_one(glyphs: Store, tmp_path: Path, monkeypatch
     monkeypatch.setattr(localising, "views", lambda: known)
     monkeypatch.setattr(localise, "chosen", lambda *_: np.arange(0, 800, 100))
     path = tmp_path / "looks.jsonl.xz"
-    looks = localising.localise(device="cpu", path=path)
+    looks = localising.localise(standing=str.upper, device="cpu", path=path)
     next(looks)
     assert list(localised.load(path)) == ["one"]
     assert [look["look"] for look in looks] == ["other"]
     assert list(localised.load(path)) == ["one", "other"]
     with pytest.raises(UserError, match=r"no view 'othr'\. Did you mean 'other'\?"):
-        next(localising.localise(("othr",), path=path))
+        next(localising.localise(("othr",), standing=str.upper, path=path))

@@ -13,8 +13,10 @@ import pytest
 import yaml
 from scipy import stats
 
-from reproducible.criteria import STATISTICAL, Claim, ClaimSet, criteria_hash, load_claims, supported_if
 from reproducible.resources import UserError
+from reproducible.verdicts.criteria import Claim, ClaimSet, criteria_hash, load_claims
+from reproducible.verdicts.schema import STATISTICAL
+from reproducible.verdicts.wording import supported_if
 
 SERIES = {"D": 35, "R": 11, "V": 19, "B": 24, "G": 20, "X": 6}
 BASELINE_ARMS = {
@@ -114,7 +116,7 @@ def test_the_printed_weight_decides_the_claim_about_activation_decay(claims: Cla
 
 def test_reading_needs_no_torch_and_no_analysis_packages() -> None:
     code = (
-        "import sys; from reproducible.criteria import criteria_hash, load_claims; criteria_hash(load_claims());"
+        "import sys; from reproducible.verdicts.criteria import standing; standing('baseline');"
         "print(sorted({'torch', 'scipy', 'pandas', 'numpy'} & set(sys.modules)))"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

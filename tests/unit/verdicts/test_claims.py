@@ -12,9 +12,11 @@ import pandas as pd
 import pytest
 from made_up import OLD, arms, claim, difference
 
-from reproducible.claims import all_rows, combine, evaluate, headline, load_published, verdict_table
-from reproducible.criteria import ClaimSet, criteria_hash, load_claims
 from reproducible.resources import UserError
+from reproducible.verdicts.claims import all_rows, combine, evaluate
+from reproducible.verdicts.criteria import ClaimSet, criteria_hash, load_claims
+from reproducible.verdicts.published import load_published
+from reproducible.verdicts.table import headline, verdict_table
 
 
 def test_an_analytic_claim_is_proved_only_where_its_test_exists(tmp_path: Path) -> None:
@@ -142,5 +144,8 @@ def test_the_headline_counts_authors_claims_only() -> None:
 
 
 def test_verdicts_need_no_torch() -> None:
-    code = "import sys; from reproducible.claims import verdict_table; verdict_table(); print('torch' in sys.modules)"
+    code = (
+        "import sys; from reproducible.verdicts.table import verdict_table; verdict_table();"
+        "print('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

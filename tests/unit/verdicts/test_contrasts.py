@@ -12,9 +12,9 @@ from made_up import CLASSES, OLD, arms, claim, difference, judge, look, record, 
 from scipy import stats
 
 from reproducible import records as saved
-from reproducible.claims import evaluate
-from reproducible.contrasts import holds
 from reproducible.resources import UserError
+from reproducible.verdicts.claims import evaluate
+from reproducible.verdicts.schema import holds
 
 
 @pytest.mark.parametrize(

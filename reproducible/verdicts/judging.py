@@ -1,0 +1,146 @@
+"""What measured contrasts say about a criterion: from its records to the fields of a verdict.
+
+:mod:`reproducible.verdicts.contrasts` pairs the records, :mod:`reproducible.verdicts.statistics` decides the word.
+Explained on page: how-to-read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from reproducible.records import measurements
+from reproducible.types import RunRecord
+from reproducible.verdicts.contrasts import PRIMARY, by_run, fails_here, look, paired, terms
+from reproducible.verdicts.schema import Criterion, holds
+from reproducible.verdicts.wording import describe
+
+DATA = {"real": "groceries", "controlled": "glyphs"}  # unless the criterion names another set
+
+
+def measure(criterion: Criterion, records: Sequence[RunRecord]) -> dict[str, Any]:
+    """The verdict of a criterion on the records of its study, as fields of :class:`reproducible.verdicts.claims.Row`.
+
+    Runs of profile ``standard`` or a larger one, on random halves of the criterion's data set, count; tuning trials,
+    which never look at the test classes, do not.
+    """
+    data = criterion.get("data", DATA.get(criterion["level"], ""))
+    usable = [record for record in records if data and _fits(record, data)]
+    found: dict[str, Any] = {"data": data, "comparison": describe(criterion), "n_wanted": criterion.get("n", 0)}
+    found |= {"margin": criterion.get("margin"), "detectable": criterion.get("detectable")}
+    if criterion["level"] == "paper" and not usable:
+        return found | {"word": f"not testable here (needs {criterion.get('needs', data)})"}
+    if criterion["test"] == "measured":
+        return found | _measured(criterion, usable)
+    if criterion["test"] == "seed_spread":
+        return found | _seed_spread(criterion, usable)
+    return found | _judged(criterion, usable)
+
+
+def _judged(criterion: Criterion, records: Sequence[RunRecord]) -> dict[str, Any]:
+    from reproducible.evaluation import t_interval, two_way_bootstrap
+    from reproducible.verdicts.statistics import sign_test
+
+    contrast = paired(criterion, records)
+    values, wanted = contrast.values, criterion["n"]
+    target = float(criterion.get("threshold", 0.0))
+    arms = list(dict.fromkeys(term.run for term in terms(criterion)))
+    failing = tuple(arm for arm in arms if fails_here(records, arm))
+    stuck = sum(record["selected"]["not_converged"] for arm in arms for record in by_run(records, arm).values())
+    found: dict[str, Any] = {"n": len(values), "fails_here": failing, "not_converged": stuck}
+    if len(values) < 2:
+        return found | {"word": f"not run ({len(values)} of {wanted} draws)" if len(values) else "not run"}
+    by_query = contrast.queries or [np.array([value]) for value in values]
+    groups = contrast.groups if contrast.queries else [np.zeros(1)] * len(values)
+    bootstrap = two_way_bootstrap(by_query, [np.zeros(len(q)) for q in by_query], groups)
+    low, high = t_interval(values)
+    found |= {"mean": float(values.mean()), "sd": float(values.std(ddof=1)), "t_low": low, "t_high": high}
+    found |= {"b_low": bootstrap[0], "b_high": bootstrap[1], "p_sign": sign_test(values - target)}
+    word, found["p"], found["seeds_needed"] = _decide(criterion, values, bootstrap)
+    if len(values) < wanted:
+        return found | {"word": f"not run ({len(values)} of {wanted} draws)", "p": None, "seeds_needed": None}
+    return found | {"word": _with_failures(criterion, word, failing)}
+
+
+def _decide(criterion: Criterion, values: np.ndarray, bootstrap: tuple[float, float]) -> tuple[str, float, int | None]:
+    """Word, p-value of the decision and draws needed. One-sided claims are moved so that their line is zero."""
+    from reproducible.verdicts.statistics import judge, paired_p
+
+    margin = float(criterion.get("margin", 0.0))
+    if criterion["test"] == "no_difference":
+        verdict = judge(values, bootstrap, margin, "none")
+        inside = abs(values.mean()) < margin
+        ends = [values - margin, values + margin] if inside else [values - math.copysign(margin, values.mean())]
+        return verdict.word, max(paired_p(end) for end in ends), verdict.seeds_needed
+    if criterion["test"] == "threshold":
+        shift, margin = -float(criterion["threshold"]), 0.0
+        direction = "greater" if criterion["relation"].startswith(">") else "less"
+    else:
+        kept, direction = criterion["direction"], criterion["direction"]
+        shift = {"not_less": margin, "not_greater": -margin}.get(kept, 0.0)
+        direction = {"not_less": "greater", "not_greater": "less"}.get(kept, kept)
+        margin = 0.0 if kept.startswith("not_") else margin
+    verdict = judge(values + shift, (bootstrap[0] + shift, bootstrap[1] + shift), margin, direction)
+    return verdict.word, verdict.p, verdict.seeds_needed
+
+
+def _with_failures(criterion: Criterion, word: str, failing: Sequence[str]) -> str:
+    """What arms that are not better than the untouched network do to a verdict.
+
+    Such an arm is no baseline. Where it is the treatment, it can be worse than the baseline or contradict a claim, but
+    that it does not over-fit or does not fall supports nothing.
+    """
+    if not failing:
+        return word
+    controls = [term.run for term in terms(criterion)[1:] if criterion["test"] != "within_run"]
+    controls = controls[::2] if criterion["test"] == "interaction" else controls
+    unfit = [arm for arm in failing if arm in controls]
+    if unfit:
+        return f"not testable here (needs a baseline above the untouched network: {unfit[0]} fails here)"
+    clear = criterion.get("direction") in ("greater", "less") and criterion["metric"] == PRIMARY
+    if word.startswith("supported") and not (clear and criterion.get("part", "test") == "test"):
+        word = "inconclusive"
+    return f"{word} ({', '.join(failing)} fails here)"
+
+
+def _seed_spread(criterion: Criterion, records: Sequence[RunRecord]) -> dict[str, Any]:
+    """Pooled standard deviation between seeds of the same draw, with its chi-squared interval; n is its freedom."""
+    from scipy import stats
+
+    part, metric = criterion.get("part", "test"), criterion["metric"]
+    by_draw: dict[int, list[float]] = {}
+    for (draw, _), record in by_run(records, criterion["arm"]).items():
+        point = look(record, criterion["at"], part, metric)
+        if point is not None:
+            by_draw.setdefault(draw, []).append(point[part][metric])
+    freedom = sum(len(values) - 1 for values in by_draw.values())
+    if freedom < criterion["n"]:
+        word = f"not run ({freedom} of {criterion['n']} further seeds)" if freedom else "not run"
+        return {"n": freedom, "word": word}
+    squares = sum(float(np.var(values)) * len(values) for values in by_draw.values())
+    low, high = (math.sqrt(squares / stats.chi2.isf(tail, freedom)) for tail in (0.025, 0.975))
+    ends = [holds(end, criterion["relation"], criterion["threshold"]) for end in (low, high)]
+    word = "supported" if all(ends) else "inconclusive" if any(ends) else "contradicted"
+    return {"n": freedom, "word": word, "mean": math.sqrt(squares / freedom), "t_low": low, "t_high": high}
+
+
+def _measured(criterion: Criterion, records: Sequence[RunRecord]) -> dict[str, Any]:
+    quantity = criterion["quantity"]
+    values = [record["environment"][quantity] for record in records if quantity in record["environment"]]
+    named = (criterion["study"], quantity)
+    values += [float(row["value"]) for row in measurements() if (row["study"], row["quantity"]) == named]
+    if not values:
+        return {"word": "not run"}
+    mean = float(np.mean(values))
+    held = holds(mean, criterion["relation"], criterion["threshold"], criterion.get("tolerance", 0.0))
+    return {"word": "supported" if held else "contradicted", "n": len(values), "mean": mean}
+
+
+def _fits(record: RunRecord, data: str) -> bool:
+    """Whether a record counts: a finished run on random halves of this data set that looked at its test classes."""
+    drawn = {"name": "groceries", "split": "half", **record["config"].get("data", {})}
+    counts = record["profile"] not in ("smoke", "quick") and "test" in record["selected"]
+    return counts and drawn["name"] == data and drawn["split"] == "half"

@@ -1,0 +1,87 @@
+"""The table of verdicts and what is counted in it. Explained on page: how-to-read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+from reproducible.records import load
+from reproducible.resources import UserError, nearest_name
+from reproducible.types import RunRecord
+from reproducible.verdicts.claims import Records, Row, all_rows, bare, combine
+from reproducible.verdicts.criteria import SOURCES, ClaimSet, load_claims
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def verdict_table(
+    source: str | None = None, *, detail: bool = False, records_by_study: Records | None = None
+) -> pd.DataFrame:
+    """The verdicts, computed from the committed records: one row a claim and level of evidence.
+
+    Numbers are those of the first deciding criterion; all deciding criteria make the verdict (
+    :func:`~reproducible.verdicts.claims.combine`).
+
+    Args:
+        source: only the claims of one document (DeML, Review, VEM, DIABLO, SGML, Cross-paper).
+        detail: one row a criterion instead, those that only give context included.
+        records_by_study: other records than the committed ones.
+
+    Raises:
+        UserError: for an unknown source, or damaged claims or records.
+    """
+    import pandas as pd
+
+    if source is not None and source not in SOURCES:
+        raise UserError(f"There are no claims of a document {source!r}.{nearest_name(source, SOURCES)}")
+    claims = load_claims()
+    if records_by_study is None:
+        records_by_study = committed(claims)
+    rows = [row for row in all_rows(claims, records_by_study) if source in (None, row.source)]
+    if not detail:
+        rows = _by_level(rows)
+    columns = [name for name in Row.__dataclass_fields__ if detail or name not in ("criterion", "decides")]
+    table = pd.DataFrame([asdict(row) for row in rows], columns=columns).rename(columns={"word": "verdict"})
+    texts = {claim.id: claim for claim in claims.claims}
+    for name in ("claim", "published", "expectation"):
+        table[f"{name}_text" if name == "claim" else name] = [getattr(texts[i], name) for i in table["claim"]]
+    return table
+
+
+def headline(table: pd.DataFrame) -> pd.DataFrame:
+    """How many of the authors' claims got which verdict, one row a level of evidence.
+
+    Args:
+        table: from :func:`verdict_table`, one row a claim and level.
+    """
+    import pandas as pd
+
+    own = table[table["kind"] == "author"]
+    return pd.crosstab(own["level"], own["verdict"].map(bare), rownames=["level"], colnames=["verdict"])
+
+
+def committed(claims: ClaimSet) -> dict[str, list[RunRecord]]:
+    """The committed records of every study that a criterion reads, and what was measured on frozen networks."""
+    from reproducible.evaluation.localised import frozen_records
+
+    studies = {criterion["study"] for claim in claims.claims for criterion in claim.criteria if "study" in criterion}
+    found = {study: load(study) for study in sorted(studies)}
+    for record in frozen_records():
+        found[record["study"]].append(record)
+    return found
+
+
+def _by_level(rows: Sequence[Row]) -> list[Row]:
+    """One row a claim and level: the first deciding one, with the verdict and the flags of all."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row.decides:
+            groups.setdefault((row.claim, row.level), []).append(row)
+    joined = []
+    for group in groups.values():
+        failing = tuple(dict.fromkeys(arm for row in group for arm in row.fails_here))
+        verdict = combine([row.word for row in group])
+        joined.append(replace(group[0], word=verdict, fails_here=failing))
+    return joined
