@@ -23,7 +23,6 @@ from reproducible.resources import UserError, nearest_name
 PRECISIONS = ("fp32", "bf16")
 KEPT = ("neighbours", "matches")
 MEASURES = ("clusters", "gate", "variances", "branches", "windows", "attributes")
-AUGMENTATIONS = ("window", "deml", "deml_letterbox", "diablo", "vem", "sgml")
 INSIDE = ("image", "object")
 SPLITS = ("half", "canonical", "staged", "staged_control")
 
@@ -57,8 +56,9 @@ class DataConfig:
     limit_images: int = 0  # 0: all; profile smoke keeps the first so many of each class and part
     inside: str = "image"  # what windows lie in; "object": the square around its known box, which the test window fits
     boxes: bool = False  # models also get the least square about each known object, for zooms that look there
-    augmentation: str = "window"  # recipe of data/augmentation.py; "window" is the random square of ``crop``
+    augmentation: str = "window"  # a registered recipe; "window" is the random square of ``crop``
     flip: bool = True  # mirror half of the training images; False where a mirror image is something else, as of letters
+    sampler: Component = Component("pk")  # draws the batches; "pk": P classes of K images each
 
     def __post_init__(self) -> None:
         _require(self.split in SPLITS, self, "split", f"one of {', '.join(SPLITS)}")
@@ -69,8 +69,6 @@ class DataConfig:
         _require(0 < self.crop <= 1, self, "crop", "above 0 and at most 1")
         _require(self.classes_per_batch >= 2, self, "classes_per_batch", "at least 2 (negative pairs need two classes)")
         _require(self.images_per_class >= 2, self, "images_per_class", "at least 2 (positive pairs need two images)")
-        named = f"one of {', '.join(AUGMENTATIONS)}"
-        _require(self.augmentation in AUGMENTATIONS, self, "augmentation", named)
         _require(self.limit_classes >= 0, self, "limit_classes", "0 (all) or more")
         _require(self.limit_images >= 0, self, "limit_images", "0 (all) or more")
 
@@ -158,10 +156,11 @@ class RunConfig:
         """``study/arm draw d seed s``, for messages and progress bars."""
         return f"{self.study}/{self.arm} draw {self.data.draw} seed {self.seed}"
 
-    def components(self) -> tuple[tuple[str, Component], ...]:
-        """Every component with its kind: backbone, model, then the losses."""
-        losses = tuple(("loss", term) for term in self.objective)
-        return (("backbone", self.backbone), ("model", self.model), *losses)
+    def components(self) -> tuple[tuple[str, str], ...]:
+        """Kind and name of every component: backbone, model, the losses, sampler and augmentation."""
+        parts = (("backbone", self.backbone), ("model", self.model), *(("loss", term) for term in self.objective))
+        named = tuple((kind, part.name) for kind, part in parts)
+        return (*named, ("sampler", self.data.sampler.name), ("augmentation", self.data.augmentation))
 
 
 def to_dict(value: Any, *, sparse: bool = False) -> Any:

@@ -1,4 +1,4 @@
-"""Names of backbones, models and losses, and where their builders are. Imports no torch.
+"""Names of components, by kind, and where their builders are. Imports no torch.
 
 Each entry has a behaviour version. It is raised whenever the component computes something else than before; the golden
 curves of ``tests/unit/training/test_golden.py`` fail when behaviour changes and the version does not.
@@ -57,10 +57,30 @@ REGISTRY: Mapping[str, Mapping[str, Entry]] = {
         "push_apart": Entry("reproducible.losses.adversarial:PushApart"),
         "gate_repulsion": Entry("reproducible.losses.adversarial:GateRepulsion"),
     },
+    "sampler": {
+        "pk": Entry("reproducible.data.sampler:PKSampler"),
+    },
+    "augmentation": {
+        "window": Entry("reproducible.data.augmentation:Window"),
+        "deml": Entry("reproducible.data.augmentation:deml"),
+        "deml_letterbox": Entry("reproducible.data.augmentation:deml_letterbox"),
+        "diablo": Entry("reproducible.data.augmentation:diablo"),
+        "vem": Entry("reproducible.data.augmentation:vem"),
+        "sgml": Entry("reproducible.data.augmentation:sgml"),
+    },
 }
+"""By kind and name. What stands behind a builder:
 
+- ``backbone``: nothing; ``model``: the backbone; ``loss``: nothing.
+- ``sampler``: the labels of the images, the classes to draw from, P and K; it draws indices and, where it fixes them,
+  pairs (:class:`reproducible.data.sampler.PKSampler`).
+- ``augmentation``: the configuration of the data (:class:`reproducible.data.augmentation.Augmentation`).
+"""
+
+LATER = ("sampler", "augmentation")
+"""Kinds that got versions of their own after the first records: a first version stays out of what names a run."""
 LOOP = Entry("reproducible.training.loop:Training")
-"""What every run uses beside its components: sampler, crops, optimiser, schedule, evaluation, selection."""
+"""What every run uses beside its components: mirroring, optimiser, schedule, evaluation, selection."""
 
 
 def entry(kind: str, name: str) -> Entry:
@@ -79,9 +99,9 @@ def build(kind: str, name: str, /, *args: Any, **options: Any) -> Any:
     """Build a component by name.
 
     Args:
-        kind: ``backbone``, ``model`` or ``loss``.
+        kind: a key of :data:`REGISTRY`, which says what the builders of each kind take.
         name: its registered name.
-        args: positional arguments of the builder (a model takes its backbone).
+        args: positional arguments of the builder.
         options: keyword options of the builder.
 
     Raises:
@@ -101,7 +121,12 @@ def build(kind: str, name: str, /, *args: Any, **options: Any) -> Any:
 
 
 def versions(config: RunConfig) -> dict[str, int]:
-    """Behaviour version of each component that a run uses, by ``kind/name``; the loop's own as ``training`` from its
-    second version on, so that runs of the first keep their names."""
-    found = {f"{kind}/{part.name}": entry(kind, part.name).version for kind, part in config.components()}
-    return found | ({"training": LOOP.version} if LOOP.version > 1 else {})
+    """Behaviour version of each component that a run uses, by ``kind/name``; of the kinds in :data:`LATER`, and of the
+    loop as ``training``, from the second version on, so that runs of the first keep their names.
+
+    Raises:
+        UserError: if a component has no entry, with the nearest one.
+    """
+    found = {(kind, name): entry(kind, name).version for kind, name in config.components()}
+    named = {f"{kind}/{name}": version for (kind, name), version in found.items() if version > 1 or kind not in LATER}
+    return named | ({"training": LOOP.version} if LOOP.version > 1 else {})

@@ -22,7 +22,8 @@ class Batch:
         labels: class of each image, int64, :math:`(N,)`.
         attributes: binary attributes, float, :math:`(N, K)`, where the data set has them.
         boxes: squares about the objects, x0, y0, x1, y1 in fractions of the image, :math:`(N, 4)`, where asked for.
-        pairs: the pairs a sampler fixes, int64, :math:`(M, 2)`; None: all pairs of the batch.
+        pairs: the pairs a sampler fixes, as pytorch-metric-learning's miners give them: anchors, positives, anchors,
+            negatives, indices into the batch, int64; None: all pairs of the batch.
         view: the same windows of the same images at another size, for models that zoom into it, :math:`(N, 3, V, V)`.
     """
 
@@ -30,7 +31,7 @@ class Batch:
     labels: Tensor
     attributes: Tensor | None = None
     boxes: Tensor | None = None
-    pairs: Tensor | None = None
+    pairs: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
     view: Tensor | None = None
 
     @property

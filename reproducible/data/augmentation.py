@@ -1,4 +1,4 @@
-"""What a network sees of an image: the documents' augmentations as named recipes, on the device.
+"""What a network sees of an image: the documents' augmentations, on the device, one registered recipe each.
 
 Every recipe scales the image to a size in pixels, puts it on a black canvas where it is smaller than the window, and
 cuts a window of whole pixels out of it. All three are one box in the pixels of the store, so :func:`crop_resize` does
@@ -31,12 +31,66 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from reproducible import registry
 from reproducible.config import DataConfig
 from reproducible.data.transforms import center_boxes, random_boxes
+
+
+class Augmentation(Protocol):
+    """Where the windows of training and of evaluation lie. Built with the configuration of the data.
+
+    Attributes:
+        beyond: whether a window may leave its image; what is outside is black.
+    """
+
+    beyond: bool
+
+    def training(self, n: int, side: int, aspects: Tensor | None, chance: torch.Generator) -> Tensor:
+        """One random box for each of n images.
+
+        Args:
+            n: number of images.
+            side: side of the stored images in pixels, squashed whatever their aspect.
+            aspects: width over height of each before, :math:`(n,)`, on the CPU; None: all are square.
+            chance: source of randomness, on the CPU.
+
+        Returns:
+            (n, 4) float32, x0, y0, x1, y1 in stored pixels.
+        """
+
+    def evaluation(self, n: int, side: int, aspects: Tensor | None) -> Tensor:
+        """The box that evaluation looks at in each of n images; arguments and result as of :meth:`training`."""
+
+
+def augmentation(data: DataConfig) -> Augmentation:
+    """The recipe that a configuration names.
+
+    Raises:
+        UserError: if there is none of that name, with the nearest one.
+    """
+    return registry.build("augmentation", data.augmentation, data)
+
+
+class Window:
+    """The default: a random square of ``data.crop`` of the side, the central one at evaluation."""
+
+    beyond = False
+
+    def __init__(self, data: DataConfig) -> None:
+        self.crop = data.crop
+
+    def training(self, n: int, side: int, aspects: Tensor | None, chance: torch.Generator) -> Tensor:
+        """As of :class:`Augmentation`; squashed images are not told from square ones."""
+        return random_boxes(n, side, self.crop, chance)
+
+    def evaluation(self, n: int, side: int, aspects: Tensor | None) -> Tensor:
+        """As of :class:`Augmentation`."""
+        return center_boxes(n, side, self.crop)
 
 
 def _same(draw: Tensor) -> Tensor:
@@ -64,63 +118,58 @@ class Recipe:
     factor: Callable[[Tensor], Tensor] = _same
     whole: bool = False
     rounded: bool = True
+    beyond = True
+
+    def training(self, n: int, side: int, aspects: Tensor | None, chance: torch.Generator) -> Tensor:
+        """As of :class:`Augmentation`."""
+        draws = torch.rand(n, 3, generator=chance, dtype=torch.float64)
+        return self._boxes(self._sizes(n, aspects, self.factor(draws[:, 0])), side, draws[:, 1:])
+
+    def evaluation(self, n: int, side: int, aspects: Tensor | None) -> Tensor:
+        """As of :class:`Augmentation`."""
+        if self.whole:
+            return center_boxes(n, side, 1.0)
+        middle = torch.full((n, 2), 0.5, dtype=torch.float64)
+        return self._boxes(self._sizes(n, aspects, torch.ones(n, dtype=torch.float64)), side, middle)
+
+    def _sizes(self, n: int, aspects: Tensor | None, factor: Tensor) -> Tensor:
+        """(n, 2) width and height that each image is scaled to, in pixels."""
+        ratio = torch.ones(n, dtype=torch.float64) if aspects is None or self.fit == "both" else aspects.double()
+        shape = torch.stack([ratio, torch.ones_like(ratio)], dim=1)
+        unit = shape.amin(1) if self.fit == "shorter" else shape.amax(1)
+        sizes = shape / unit[:, None] * (self.side * factor)[:, None]
+        return sizes.round().clamp(min=1) if self.rounded else sizes
+
+    def _boxes(self, sizes: Tensor, side: int, place: Tensor) -> Tensor:
+        """Windows on the canvases of images of those sizes; ``place`` in [0, 1) says where, 0.5 the middle."""
+        canvas = sizes.clamp(min=max(self.canvas, self.window))
+        free = canvas - self.window
+        offset = torch.minimum((place * (free + 1)).floor(), free) if self.rounded else place * free
+        corner = offset - ((canvas - sizes) / 2).floor()
+        corners = torch.cat([corner, corner + self.window], dim=1)
+        return (corners * side / sizes.repeat(1, 2)).float()
 
 
-RECIPES = {
-    "deml": Recipe(227, 256),
-    "deml_letterbox": Recipe(227, 256, "longer", canvas=256),
-    "diablo": Recipe(256, 256, "longer", canvas=256, factor=lambda draw: 0.8 + draw, whole=True),
-    "vem": Recipe(224, 256, "shorter"),
-    "sgml": Recipe(224, 224, factor=lambda draw: 1 / (0.9 + 0.1 * draw), whole=True, rounded=False),
-}
+def deml(data: DataConfig) -> Recipe:
+    """DeML section 4 and its code: squashed to 256 x 256."""
+    return Recipe(227, 256)
 
 
-def training_boxes(data: DataConfig, n: int, side: int, aspects: Tensor | None, chance: torch.Generator) -> Tensor:
-    """One random box for each of n images.
-
-    Args:
-        data: names the recipe, and the window of the default one.
-        n: number of images.
-        side: side of the stored images in pixels, squashed whatever their aspect.
-        aspects: width over height of each before, :math:`(n,)`, on the CPU; None: all are square.
-        chance: source of randomness, on the CPU.
-
-    Returns:
-        (n, 4) float32, x0, y0, x1, y1 in stored pixels; a box leaves the image where a recipe has a canvas.
-    """
-    if data.augmentation == "window":
-        return random_boxes(n, side, data.crop, chance)
-    recipe = RECIPES[data.augmentation]
-    draws = torch.rand(n, 3, generator=chance, dtype=torch.float64)
-    sizes = _sizes(recipe, n, aspects, recipe.factor(draws[:, 0]))
-    return _boxes(recipe, sizes, side, draws[:, 1:])
+def deml_letterbox(data: DataConfig) -> Recipe:
+    """The padding that DeML's README speaks of: black margins about the longer side."""
+    return Recipe(227, 256, "longer", canvas=256)
 
 
-def evaluation_boxes(data: DataConfig, n: int, side: int, aspects: Tensor | None) -> Tensor:
-    """The box that evaluation looks at in each of n images; arguments and result as in :func:`training_boxes`."""
-    if data.augmentation == "window":
-        return center_boxes(n, side, data.crop)
-    recipe = RECIPES[data.augmentation]
-    if recipe.whole:
-        return center_boxes(n, side, 1.0)
-    middle = torch.full((n, 2), 0.5, dtype=torch.float64)
-    return _boxes(recipe, _sizes(recipe, n, aspects, torch.ones(n, dtype=torch.float64)), side, middle)
+def diablo(data: DataConfig) -> Recipe:
+    """DIABLO section 3.5: scales of 0.8 to 1.8."""
+    return Recipe(256, 256, "longer", canvas=256, factor=lambda draw: 0.8 + draw, whole=True)
 
 
-def _sizes(recipe: Recipe, n: int, aspects: Tensor | None, factor: Tensor) -> Tensor:
-    """(n, 2) width and height that each image is scaled to, in pixels."""
-    ratio = torch.ones(n, dtype=torch.float64) if aspects is None or recipe.fit == "both" else aspects.double()
-    shape = torch.stack([ratio, torch.ones_like(ratio)], dim=1)
-    unit = shape.amin(1) if recipe.fit == "shorter" else shape.amax(1)
-    sizes = shape / unit[:, None] * (recipe.side * factor)[:, None]
-    return sizes.round().clamp(min=1) if recipe.rounded else sizes
+def vem(data: DataConfig) -> Recipe:
+    """VEM section IV.B."""
+    return Recipe(224, 256, "shorter")
 
 
-def _boxes(recipe: Recipe, sizes: Tensor, side: int, place: Tensor) -> Tensor:
-    """Windows on the canvases of images of those sizes; ``place`` in [0, 1) says where, 0.5 the middle."""
-    canvas = sizes.clamp(min=max(recipe.canvas, recipe.window))
-    free = canvas - recipe.window
-    offset = torch.minimum((place * (free + 1)).floor(), free) if recipe.rounded else place * free
-    corner = offset - ((canvas - sizes) / 2).floor()
-    corners = torch.cat([corner, corner + recipe.window], dim=1)
-    return (corners * side / sizes.repeat(1, 2)).float()
+def sgml(data: DataConfig) -> Recipe:
+    """SGML section V.B: windows of 0.9 to 1.0 of both sides."""
+    return Recipe(224, 224, factor=lambda draw: 1 / (0.9 + 0.1 * draw), whole=True, rounded=False)

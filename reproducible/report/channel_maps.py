@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 
 from reproducible.config import DataConfig
-from reproducible.data.augmentation import evaluation_boxes
+from reproducible.data.augmentation import augmentation
 from reproducible.data.store import Store
 from reproducible.encoding import expand
 from reproducible.evaluation import channel_maps as measured
@@ -52,7 +52,7 @@ def map_rows(found: measured.Maps, store: Store, data: DataConfig, networks: Map
         networks: title -> name, in the order of the columns.
     """
     side, indices = store.images.shape[1], np.array([index for _, index in found["rows"]])
-    windows = evaluation_boxes(data, len(indices), side, None)
+    windows = augmentation(data).evaluation(len(indices), side, None)
     stored = torch.from_numpy(store.images[indices])
     seen = cut_out(replace(data, input_size=side), stored, windows, torch.from_numpy(indices)).images
     pictures = seen.permute(0, 2, 3, 1).round().clamp(0, 255).byte().numpy()

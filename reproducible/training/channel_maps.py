@@ -15,7 +15,7 @@ from torch import Tensor
 
 from reproducible.backbones.base import as_tested
 from reproducible.config import DataConfig, RunConfig
-from reproducible.data.augmentation import evaluation_boxes
+from reproducible.data.augmentation import augmentation
 from reproducible.data.cards import examples
 from reproducible.data.splits import split
 from reproducible.data.store import open_store
@@ -94,7 +94,7 @@ def passed_on(
         (len(indices), 1 + J, h, w); factors, averaged over positions, (len(indices), J, C).
     """
     device = next(model.parameters()).device
-    windows = evaluation_boxes(data, len(indices), images.shape[1], None)
+    windows = augmentation(data).evaluation(len(indices), images.shape[1], None)
     found: list[tuple[Tensor, Tensor]] = []
     with as_tested(model):
         for start in progress(range(0, len(indices), _BATCH), desc="channel maps"):

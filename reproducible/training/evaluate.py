@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from reproducible.backbones.base import as_tested
 from reproducible.config import RunConfig
-from reproducible.data.augmentation import evaluation_boxes
+from reproducible.data.augmentation import augmentation
 from reproducible.data.store import Store
 from reproducible.encoding import encode_first, encode_hits, encode_matches, run_lengths
 from reproducible.evaluation import RetrievalResult, nearest, needed_k, retrieval_metrics
@@ -83,7 +83,7 @@ def _outputs(
     """What a model puts out, batch by batch; the arguments are those of :func:`embed`."""
     device = next(model.parameters()).device
     seen = None if store is None or store.aspects is None else torch.from_numpy(store.aspects[indices])
-    boxes = evaluation_boxes(config.data, len(indices), images.shape[1], seen)
+    boxes = augmentation(config.data).evaluation(len(indices), images.shape[1], seen)
     known = boxes_of(store) if config.data.boxes and store is not None else None
     for start in progress(range(0, len(indices), _BATCH), desc="embedding"):
         rows = torch.from_numpy(np.asarray(indices[start : start + _BATCH], dtype=np.int64))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ import torch
 from torch import Tensor
 
 from reproducible.config import KEPT, RunConfig
-from reproducible.data.augmentation import training_boxes
-from reproducible.data.sampler import PKSampler
+from reproducible.data.augmentation import augmentation
+from reproducible.data.sampler import build_sampler
 from reproducible.data.store import Store
 from reproducible.data.transforms import random_flips
 from reproducible.encoding import encode_matches, encode_neighbours
@@ -62,11 +63,10 @@ class Training:
         self.config, self.store, self.folder, self.device = config, store, folder, device
         self.save_every = save_every
         self.sets = build_sets(config, store)
-        data = config.data
-        seen = store.labels[self.sets.train]
-        self.sampler = PKSampler(seen, self.sets.classes, data.classes_per_batch, data.images_per_class)
-        self.images = images_of(store, data, device)
-        self.boxes = boxes_of(store) if data.boxes else None
+        self.sampler = build_sampler(config.data, store.labels[self.sets.train], self.sets.classes)
+        self.augmentation = augmentation(config.data)
+        self.images = images_of(store, config.data, device)
+        self.boxes = boxes_of(store) if config.data.boxes else None
         self.model = build_model(config)
         initialise(self.model, config.seed)
         self.model.to(device, memory_format=torch.channels_last).train()
@@ -83,17 +83,20 @@ class Training:
         self.refresh(0)
 
     def batch(self, step: int) -> Batch:
-        """The batch of a step: images from the stream ``order``, windows and mirroring from ``augmentation``."""
+        """The batch of a step: images and pairs from the stream ``order``, windows and mirroring from
+        ``augmentation``."""
         data = self.config.data
-        indices = torch.from_numpy(self.sets.train[self.sampler.indices(generator(self.config.seed, "order", step))])
+        drawn, pairs = self.sampler.draw(generator(self.config.seed, "order", step))
+        indices = torch.from_numpy(self.sets.train[drawn])
         chance = generator(self.config.seed, "augmentation", step)
         aspects = None if self.store.aspects is None else torch.from_numpy(self.store.aspects)[indices]
-        boxes = training_boxes(data, len(indices), self.images.shape[1], aspects, chance)
+        boxes = self.augmentation.training(len(indices), self.images.shape[1], aspects, chance)
         flip = random_flips(len(indices), chance) if data.flip else None
         stored = self.images[indices.to(self.images.device)]
         labels = torch.from_numpy(self.store.labels)[indices].to(self.device)
         known = None if self.boxes is None else self.boxes[indices]
-        return cut_out(data, stored, boxes, labels, known, flip)
+        batch = cut_out(data, stored, boxes, labels, known, flip)
+        return batch if pairs is None else replace(batch, pairs=tuple(part.to(self.device) for part in pairs))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Named losses of a batch; the trunk in the precision of the configuration, everything behind it in fp32.

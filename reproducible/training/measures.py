@@ -154,7 +154,7 @@ def _variances(embedder: Embedder, sets: Sets) -> dict[str, float]:
     drawn = [chance.choice(len(train), size, replace=False) for _ in range(BATCHES)]
     found["batch_variance_relative_error"], _ = batch_variance_errors(seen, drawn)
     sampler = PKSampler(store.labels[train], sets.classes, config.data.classes_per_batch, config.data.images_per_class)
-    balanced = [sampler.indices(generator(config.seed, "measures", number)) for number in range(BATCHES)]
+    balanced = [sampler.draw(generator(config.seed, "measures", number))[0] for number in range(BATCHES)]
     errors = batch_variance_errors(seen, balanced)
     found["balanced_batch_variance_relative_error"], found["balanced_batch_variance_bias"] = errors
     return {name: round(value, 4) for name, value in found.items()}

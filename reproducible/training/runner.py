@@ -68,6 +68,7 @@ def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "au
     Raises:
         UserError: if another process works on the run, a loss is not finite, or something cannot be read or written.
     """
+    versions = registry.versions(config)  # an unknown name is refused before anything is prepared
     store = open_store(config.data.name)
     name = run_digest(config, store)
     labels = {"study": config.study, "arm": config.arm, "profile": profile}
@@ -91,7 +92,7 @@ def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "au
             "config": to_dict(replace(config, study="", arm=""), sparse=True),
             "data": store.fingerprint,
             "weights": weights_hash(config),
-            "versions": registry.versions(config),
+            "versions": versions,
             **result,
             "untouched": untouched(config, store, where) if config.steps else {},
             **described_sets(store, build_sets(config, store).evaluation["test"]),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from reproducible.config import DataConfig, RunConfig
+from reproducible.data.augmentation import augmentation
 from reproducible.data.splits import protocol, split
 from reproducible.data.store import Store
 from reproducible.data.transforms import crop_resize, object_squares, squares_in_windows
@@ -98,7 +99,7 @@ def cut_out(
         boxes: of the objects, likewise; None: no squares.
         flip: which windows are mirrored.
     """
-    outside = data.augmentation != "window"
+    outside = augmentation(data).beyond
     images, *view = (crop_resize(stored, windows, size, flip, black_outside=outside) for size in data.sizes)
     squares = None if boxes is None else squares_in_windows(boxes, windows, flip).to(stored.device)
     return Batch(images, labels, boxes=squares, view=view[0] if view else None)

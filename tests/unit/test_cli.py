@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +13,11 @@ from reproducible import cli
 from reproducible.resources import UserError
 
 
-def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+def call(*arguments: str, cache: Path | None = None) -> subprocess.CompletedProcess[str]:
     code = "import sys; from reproducible.cli import main; sys.argv[0] = 'reproducible'; main()"
-    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120)
+    environment = os.environ | ({"REPRODUCIBLE_CACHE": str(cache)} if cache else {})
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
 
 
 def test_help_names_every_verb() -> None:
@@ -78,3 +82,10 @@ def test_user_errors_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert cli.guarded(wrong) == 2
     assert capsys.readouterr().err == "reproducible: the disk is full\n"
+
+
+def test_unknown_augmentation_is_one_line_before_anything_is_prepared(tmp_path: Path) -> None:
+    done = call("run", "baseline/u512", "--profile", "smoke", "--set", "data.augmentation=letterbox", cache=tmp_path)
+    assert done.returncode == 2
+    assert "Did you mean 'deml_letterbox'?" in done.stderr and "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())

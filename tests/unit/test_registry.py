@@ -16,7 +16,7 @@ from torch import nn
 
 from reproducible import registry
 from reproducible.backbones.base import Backbone
-from reproducible.config import Component, RunConfig
+from reproducible.config import Component, DataConfig, RunConfig
 from reproducible.losses.objective import build_objective
 from reproducible.models import build_model
 from reproducible.resources import UserError
@@ -149,6 +149,36 @@ def test_versions_name_each_component_once() -> None:
         "loss/binomial_deviance": registry.entry("loss", "binomial_deviance").version,
         "loss/unit_rows": registry.entry("loss", "unit_rows").version,
     }
+
+
+@pytest.mark.parametrize(("kind", "name"), [("sampler", "pk"), ("augmentation", "vem")])
+def test_kinds_of_later_enter_the_versions_from_their_second_on(
+    monkeypatch: pytest.MonkeyPatch, kind: str, name: str
+) -> None:
+    """A recipe that changed renames the runs that use it, and no others."""
+    using, other = (RunConfig(data=DataConfig(augmentation=recipe)) for recipe in ("vem", "sgml"))
+    before = registry.versions(using)
+    assert before == registry.versions(other) == registry.versions(RunConfig())
+    monkeypatch.setitem(registry.REGISTRY[kind], name, replace(registry.entry(kind, name), version=2))
+    assert registry.versions(using) == before | {f"{kind}/{name}": 2}
+    assert registry.versions(other) == before | ({"sampler/pk": 2} if kind == "sampler" else {})
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (RunConfig(model=Component("unfied")), "There is no model named 'unfied'. Did you mean 'unified'?"),
+        (
+            RunConfig(data=DataConfig(augmentation="letterbox")),
+            "There is no augmentation named 'letterbox'. Did you mean 'deml_letterbox'?",
+        ),
+        (RunConfig(data=DataConfig(sampler=Component("kp"))), "There is no sampler named 'kp'. Did you mean 'pk'?"),
+    ],
+)
+def test_a_configuration_with_an_unknown_name_has_no_versions(config: RunConfig, words: str) -> None:
+    with pytest.raises(UserError) as error:
+        registry.versions(config)
+    assert words in str(error.value)
 
 
 def test_the_loop_enters_the_versions_from_its_second_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,11 +13,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from reproducible.config import AUGMENTATIONS, DataConfig
-from reproducible.data.augmentation import RECIPES, evaluation_boxes, training_boxes
+from reproducible import registry
+from reproducible.config import DataConfig
+from reproducible.data.augmentation import Recipe, augmentation
 from reproducible.data.store import Store
 from reproducible.data.transforms import crop_resize, random_boxes
 
+RECIPES = [name for name in registry.REGISTRY["augmentation"] if name != "window"]
 ROUNDING = 1.01  # levels; Pillow rounds after each of its two passes
 Size = tuple[int, int]
 
@@ -41,18 +43,19 @@ def views(image: Image.Image, scaled: Size, canvas: int, window: int) -> Image.I
 
 def boxes_of(name: str, aspect: float, side: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Training boxes of 40 images, and those of evaluation."""
-    data, aspects = DataConfig(augmentation=name), torch.full((40,), aspect, dtype=torch.float64)
-    return training_boxes(data, 40, side, aspects, stream(seed)), evaluation_boxes(data, 40, side, aspects)
+    found, aspects = recipe_of(name), torch.full((40,), aspect, dtype=torch.float64)
+    return found.training(40, side, aspects, stream(seed)), found.evaluation(40, side, aspects)
 
 
-def test_every_recipe_has_a_name_in_the_configuration() -> None:
-    assert list(AUGMENTATIONS) == ["window", *RECIPES]
+def recipe_of(name: str) -> Recipe:
+    return augmentation(DataConfig(augmentation=name))
 
 
 def test_the_default_is_what_it_was() -> None:
-    boxes = training_boxes(DataConfig(crop=0.75), 9, 160, torch.full((9,), 2.0), stream(3))
+    boxes = augmentation(DataConfig(crop=0.75)).training(9, 160, torch.full((9,), 2.0), stream(3))
     assert torch.equal(boxes, random_boxes(9, 160, 0.75, stream(3)))
-    assert evaluation_boxes(DataConfig(crop=0.875), 2, 160, None).tolist() == [[10, 10, 150, 150]] * 2
+    assert not augmentation(DataConfig()).beyond  # what it cuts lies inside, and a box beside the image is an error
+    assert augmentation(DataConfig(crop=0.875)).evaluation(2, 160, None).tolist() == [[10, 10, 150, 150]] * 2
 
 
 def in_scaled(boxes: Tensor, sizes: Tensor, side: int) -> Tensor:
@@ -73,10 +76,10 @@ def in_scaled(boxes: Tensor, sizes: Tensor, side: int) -> Tensor:
 )
 def test_windows_of_fixed_scale(name: str, aspect: float, size: Size, window: int) -> None:
     """Whole pixels of the scaled image, every place on the canvas, in the middle at evaluation."""
-    data, n = DataConfig(augmentation=name), 20_000
+    recipe, n = recipe_of(name), 20_000
     aspects = torch.full((n,), aspect, dtype=torch.float64)
     sizes = torch.tensor([size], dtype=torch.float64).expand(n, 2)
-    found = in_scaled(training_boxes(data, n, 160, aspects, stream()), sizes, 160)
+    found = in_scaled(recipe.training(n, 160, aspects, stream()), sizes, 160)
     assert (found - found.round()).abs().max() < 1e-3
     assert torch.equal((found[:, 2:] - found[:, :2]).round(), torch.full((n, 2), float(window), dtype=torch.float64))
     for axis in (0, 1):
@@ -86,7 +89,7 @@ def test_windows_of_fixed_scale(name: str, aspect: float, size: Size, window: in
         values, counts = found[:, axis].round().unique(return_counts=True)
         assert values.tolist() == list(range(first, first + places))
         assert (counts - n / places).abs().max() < 6 * (n / places) ** 0.5
-        centre = in_scaled(evaluation_boxes(data, 1, 160, aspects[:1]), sizes[:1], 160)[0, axis]
+        centre = in_scaled(recipe.evaluation(1, 160, aspects[:1]), sizes[:1], 160)[0, axis]
         assert abs(float(centre) - (first + places // 2)) <= 1
 
 
@@ -94,7 +97,7 @@ def test_scales_of_diablo() -> None:
     """Longer side 205 to 461 pixels; never a window beside the image; smaller images in the middle of black."""
     n = 5000
     aspects = torch.full((n,), 1.25, dtype=torch.float64)
-    boxes = training_boxes(DataConfig(augmentation="diablo"), n, 200, aspects, stream()).double()
+    boxes = recipe_of("diablo").training(n, 200, aspects, stream()).double()
     widths = 256 * 200 / (boxes[:, 2] - boxes[:, 0])
     assert (widths - widths.round()).abs().max() < 0.01
     assert 204.5 < widths.min() < 207 and 458 < widths.max() < 461.5
@@ -104,23 +107,23 @@ def test_scales_of_diablo() -> None:
     assert (boxes[smaller, 0] < 0).all() and (boxes[smaller, 2] > 200).all()
     larger = widths > 257
     assert (boxes[larger, 0] >= -1e-3).all() and (boxes[larger, 2] <= 200 + 1e-3).all()
-    assert evaluation_boxes(DataConfig(augmentation="diablo"), 1, 200, aspects[:1]).tolist() == [[0, 0, 200, 200]]
+    assert recipe_of("diablo").evaluation(1, 200, aspects[:1]).tolist() == [[0, 0, 200, 200]]
 
 
 def test_windows_of_sgml() -> None:
-    boxes = training_boxes(DataConfig(augmentation="sgml"), 5000, 100, None, stream()).double()
+    boxes = recipe_of("sgml").training(5000, 100, None, stream()).double()
     sides = boxes[:, 2:] - boxes[:, :2]
     assert torch.allclose(sides[:, 0], sides[:, 1], atol=1e-4)
     assert 90 <= sides.min() < 90.1 and 99.9 < sides.max() <= 100 + 1e-4
     assert sides[:, 0].mean().item() == pytest.approx(95, abs=0.15)
     assert boxes.min() > -1e-4 and boxes.max() < 100 + 1e-4
-    assert evaluation_boxes(DataConfig(augmentation="sgml"), 1, 100, None).tolist() == [[0, 0, 100, 100]]
+    assert recipe_of("sgml").evaluation(1, 100, None).tolist() == [[0, 0, 100, 100]]
 
 
-@pytest.mark.parametrize("name", list(RECIPES))
+@pytest.mark.parametrize("name", RECIPES)
 def test_equals_pillow_that_scales_pads_and_cuts(name: str, groceries: Store) -> None:
     """On stored photographs; DIABLO's scale is read from the box."""
-    recipe, side = RECIPES[name], 160
+    recipe, side = recipe_of(name), 160
     images, aspect = torch.from_numpy(groceries.images[::140]), 1.4
     boxes = boxes_of(name, aspect, side, seed=1)[0][: len(images)]
     found = crop_resize(images, boxes, recipe.window, black_outside=True)
@@ -175,11 +178,10 @@ def test_from_a_store_against_pillow_from_the_file(
     name: str, side: int, filter_: Image.Resampling, mean: float, data_folder: Path
 ) -> None:
     """What it costs to scale twice, first to the square store and then to the recipe: mean difference in levels."""
-    recipe, differences = RECIPES[name], []
-    data = DataConfig(augmentation=name)
+    recipe, differences = recipe_of(name), []
     for number, image in enumerate(photographs(data_folder, 12)):
         aspects = torch.tensor([image.width / image.height], dtype=torch.float64)
-        box = training_boxes(data, 1, side, aspects, stream(number))
+        box = recipe.training(1, side, aspects, stream(number))
         stored = torch.from_numpy(np.array(image.resize((side, side), Image.Resampling.BICUBIC)))[None]
         found = crop_resize(stored, box, recipe.window, black_outside=True)[0].permute(1, 2, 0).numpy()
         x0, y0, x1, y1 = box[0].double().tolist()

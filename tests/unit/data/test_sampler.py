@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from reproducible.data.sampler import PKSampler
+from reproducible.config import Component, DataConfig
+from reproducible.data.sampler import PKSampler, build_sampler
 from reproducible.resources import UserError
 
 LABELS = np.repeat(np.arange(10), 6)[np.random.default_rng(0).permutation(60)]
@@ -14,7 +15,7 @@ LABELS = np.repeat(np.arange(10), 6)[np.random.default_rng(0).permutation(60)]
 
 def batches(sampler: PKSampler, seed: int, count: int) -> np.ndarray:
     generator = torch.Generator().manual_seed(seed)
-    return np.stack([sampler.indices(generator) for _ in range(count)])
+    return np.stack([sampler.draw(generator)[0] for _ in range(count)])
 
 
 def test_classes_and_images_are_distinct_and_side_by_side() -> None:
@@ -46,12 +47,12 @@ def test_chance_comes_from_the_generator_alone() -> None:
 
 def test_state_of_the_generator_resumes_the_sequence() -> None:
     sampler, generator = PKSampler(LABELS, list(range(10)), 4, 3), torch.Generator().manual_seed(0)
-    sampler.indices(generator)
+    sampler.draw(generator)
     state = generator.get_state()
-    expected = sampler.indices(generator)
+    expected, _ = sampler.draw(generator)
     resumed = torch.Generator()
     resumed.set_state(state)
-    np.testing.assert_array_equal(sampler.indices(resumed), expected)
+    np.testing.assert_array_equal(sampler.draw(resumed)[0], expected)
 
 
 def test_small_class_repeats_as_evenly_as_possible() -> None:
@@ -67,6 +68,23 @@ def test_images_with_another_label_are_never_drawn() -> None:
     labels[::2] = -1
     drawn = batches(PKSampler(labels, [0, 1, 2, 3], 2, 2), 0, 100)
     assert (drawn % 2 == 1).all()
+
+
+def test_all_pairs_of_a_batch_count() -> None:
+    assert PKSampler(LABELS, [1, 3], 2, 2).draw(torch.Generator().manual_seed(0))[1] is None
+
+
+def test_the_configuration_names_the_sampler_and_has_p_and_k() -> None:
+    data = DataConfig(classes_per_batch=3, images_per_class=5)
+    indices, _ = build_sampler(data, LABELS, range(10)).draw(torch.Generator().manual_seed(2))
+    expected, _ = PKSampler(LABELS, range(10), 3, 5).draw(torch.Generator().manual_seed(2))
+    np.testing.assert_array_equal(indices, expected)
+    for sampler, words in (
+        (Component("kp"), r"There is no sampler named 'kp'\. Did you mean 'pk'\?"),
+        (Component("pk", {"p": 4}), "sampler 'pk' has no option 'p'"),
+    ):
+        with pytest.raises(UserError, match=words):
+            build_sampler(DataConfig(sampler=sampler), LABELS, range(10))
 
 
 @pytest.mark.parametrize(

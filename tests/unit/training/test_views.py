@@ -39,7 +39,7 @@ def test_view_is_the_same_window_at_another_size(tmp_path: Path, store: Store) -
     assert plain.view is None
     chance = generator(0, "augmentation", 3)
     boxes, flip = random_boxes(8, SIDE, 0.875, chance), random_flips(8, chance)
-    chosen = torch.from_numpy(run.sets.train[run.sampler.indices(generator(0, "order", 3))])
+    chosen = torch.from_numpy(run.sets.train[run.sampler.draw(generator(0, "order", 3))[0]])
     assert torch.equal(batch.view, crop_resize(run.images[chosen], boxes, VIEW, flip))
 
 
