@@ -11,6 +11,7 @@ import torch
 from reproducible.backbones.published import weights_found
 from reproducible.data.manifest import load_manifest, manifest_names
 from reproducible.data.store import state
+from reproducible.evaluation.engines import faiss_if_installed, fastest
 from reproducible.resources import UserError, cache_dir, checked_asset, external_data, manifests, shipped
 from reproducible.studies.running import default_workers
 from reproducible.training.devices import choose_device, choose_precision, hardware
@@ -29,7 +30,7 @@ def facts() -> dict[str, Any]:
     found |= {package: _version(package) for package in PACKAGES}
     found["device"] = f"{device}, trunks at profile large in {choose_precision(device)}"
     found |= hardware()
-    found["neighbour search"] = f"torch on {device.type}; faiss-cpu {found['faiss-cpu']}, as a check"
+    found["neighbour search"] = neighbour_search(device)
     found["cores, threads"] = f"{default_workers()}, {torch.get_num_threads()}"
     found["shipped files"] = ", ".join(_state(name) for name in shipped())
     found["weights found"] = ", ".join(f"{name}: {path or 'not here'}" for name, path in weights_found().items())
@@ -38,6 +39,15 @@ def facts() -> dict[str, Any]:
     found["records"] = manifests() / "records"
     found["further data"] = external_data() or "none (set REPRODUCIBLE_DATA to a folder that holds it)"
     return found
+
+
+def neighbour_search(device: torch.device) -> str:
+    """What searches neighbours among embeddings on a device, and what would be faster where something would."""
+    faiss = faiss_if_installed()
+    if fastest(device) == "faiss":
+        return f"faiss {faiss.__version__}"
+    wanting = "; faiss, which is not installed, finds the same neighbours faster" if device.type == "cpu" else ""
+    return f"torch on {device.type}{wanting}"
 
 
 def agreements() -> list[Agreement]:

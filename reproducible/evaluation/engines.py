@@ -1,19 +1,21 @@
 """Exact nearest neighbours by cosine, in bounded memory, from two engines that agree.
 
 The ranking is by (cosine to the nearest 2**-30, falling; gallery index, rising), so that equal gallery rows rank by
-their index. An engine proposes somewhat more than k candidates from fast float32 products. Where two candidates next
-to each other differ by more than float32 products err, their order is certain; the others are scored again in
-float64. A query whose proposal ends among such near-ties, and so may lack a neighbour, is ranked against the whole
-gallery in float64. Neither the engine nor the chunk size shows in the ranking.
+their index. An engine, faiss or torch, proposes somewhat more than k candidates from fast float32 products. Where two
+candidates next to each other differ by more than float32 products err, their order is certain; the others are scored
+again in float64. A query whose proposal ends among such near-ties, and so may lack a neighbour, is ranked against the
+whole gallery in float64. Neither the engine nor the chunk size shows in the ranking.
 """
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import ModuleType
 
-import torch
+import torch  # before faiss: the other order has given wrong neighbours on GPUs (faiss issue 2126)
 from torch import Tensor
 
 # (unit queries (C, D), own (C,)) -> ids and float32 cosines (C, m) of the m best without the own ones, best first.
@@ -29,6 +31,19 @@ _LAST = torch.iinfo(torch.int64).min  # the key of a row that is left out
 _TINY = 1e-300  # in place of the length of a zero row, whose cosine with everything is then 0
 
 
+def faiss_if_installed() -> ModuleType | None:
+    """faiss, which is imported by the first call, or None where it cannot be."""
+    try:
+        return importlib.import_module("faiss")
+    except ImportError:
+        return None
+
+
+def fastest(device: torch.device) -> str:
+    """The engine that is used on a device unless another is asked for: faiss on a CPU where it is installed."""
+    return "faiss" if device.type == "cpu" and faiss_if_installed() else "torch"
+
+
 @torch.no_grad()
 def search(queries: Tensor, gallery: Tensor, k: int, own: Tensor, engine: str, chunk: int) -> tuple[Tensor, Tensor]:
     """The k nearest gallery rows of each query, with the arguments of `retrieval.nearest` already checked.
@@ -38,7 +53,7 @@ def search(queries: Tensor, gallery: Tensor, k: int, own: Tensor, engine: str, c
         gallery: finite float32 (G, D), on the same device.
         k: number of neighbours, less than G where a query is in the gallery itself.
         own: int64 (Q,), gallery index of each query or -1, on the same device.
-        engine: "torch" or "faiss".
+        engine: "torch", or "faiss", which is installed.
         chunk: queries handled at once; gallery rows are proposed from in a few times as many.
 
     Returns:
@@ -98,17 +113,12 @@ def _torch_proposer(units: Tensor, count: int, chunk: int) -> Proposer:
 
 
 def _faiss_proposer(units: Tensor, count: int) -> Proposer:
-    """Candidates from faiss's flat inner-product index, on the CPU.
-
-    faiss is imported after torch: the other order has given wrong neighbours on GPUs (faiss issue 2126).
-    """
-    import faiss
-
-    index = faiss.IndexFlatIP(units.shape[1])
-    index.add(units.cpu().numpy())
+    """Candidates from faiss's exact search, on the CPU, by as many threads as torch uses."""
+    faiss, gallery = faiss_if_installed(), units.cpu().numpy()
 
     def propose(queries: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
-        found = index.search(queries.cpu().numpy(), count + 1)
+        faiss.omp_set_num_threads(torch.get_num_threads())
+        found = faiss.knn(queries.cpu().numpy(), gallery, count + 1, faiss.METRIC_INNER_PRODUCT)
         scores, ids = (torch.from_numpy(array).to(queries.device) for array in found)
         scores, places = scores.masked_fill(ids == own[:, None], -torch.inf).topk(count)
         return ids.gather(1, places), scores

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reproducible.resources import UserError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-ENGINES = ("torch", "faiss")
+ENGINES = ("auto", "torch", "faiss")
 
 _ROWS = 512
 """Queries whose neighbours are looked at at once."""
@@ -28,7 +30,7 @@ def nearest(
     k: int,
     *,
     own: ArrayLike | None = None,
-    engine: str = "torch",
+    engine: str = "auto",
     chunk: int = 1024,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The k gallery rows of highest cosine for each query, best first. Explained on page: protocol.
@@ -43,7 +45,8 @@ def nearest(
         k: number of neighbours. Recall@K needs K, R-precision and MAP@R need `needed_k`.
         own: (Q,) integers, the index of each query in the gallery, or -1 where it is not there. That row is left out
             by its index, so that a duplicate of the query still counts. None means no query is in the gallery.
-        engine: "torch" (on the device of the embeddings) or "faiss" (on the CPU).
+        engine: "torch" (on the device of the embeddings), "faiss" (on the CPU), or "auto": faiss, the faster one, for
+            embeddings on the CPU where it is installed, else torch.
         chunk: number of queries handled at once.
 
     Returns:
@@ -52,10 +55,11 @@ def nearest(
     Raises:
         ValueError: on shapes that do not fit, an empty gallery, too large a k, `own` out of range, an unknown engine,
             or an embedding that is not finite (naming its row).
+        UserError: if faiss is asked for and not installed.
     """
     import torch
 
-    from reproducible.evaluation.engines import search
+    from reproducible.evaluation.engines import faiss_if_installed, fastest, search
 
     queries, gallery = (torch.as_tensor(rows).detach().float() for rows in (queries, gallery))
     for name, rows in (("queries", queries), ("gallery", gallery)):
@@ -70,6 +74,8 @@ def nearest(
         raise ValueError(f"queries have {queries.shape[1]} dimensions and the gallery {gallery.shape[1]}.")
     if engine not in ENGINES:
         raise ValueError(f"engine: {engine!r} is not one of {', '.join(ENGINES)}.")
+    if engine == "faiss" and faiss_if_installed() is None:
+        raise UserError("engine: faiss is asked for and not installed; 'pip install faiss-cpu', or ask for 'auto'.")
     if chunk < 1:
         raise ValueError(f"chunk: {chunk} must be at least 1.")
     left_out = torch.as_tensor([-1] * len(queries) if own is None else own).to(queries.device).long()
@@ -80,7 +86,8 @@ def nearest(
         raise ValueError(
             f"k: {k} neighbours asked for; a query can have 1 to {available} in a gallery of {len(gallery)}."
         )
-    ids, cosines = search(queries, gallery, k, left_out, engine, chunk)
+    chosen = fastest(queries.device) if engine == "auto" else engine
+    ids, cosines = search(queries, gallery, k, left_out, chosen, chunk)
     return ids.cpu().numpy(), cosines.cpu().numpy()
 
 

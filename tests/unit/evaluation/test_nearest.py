@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from reproducible.doctor import neighbour_search
 from reproducible.evaluation import engines, nearest
+from reproducible.resources import UserError
 from tests.reference.retrieval import cosine, full_sort
 
 ENGINES = ("torch", "faiss")
@@ -102,7 +105,7 @@ def test_a_duplicate_of_the_query_is_a_neighbour(engine: str) -> None:
 def test_chunks_do_not_show(kind: str) -> None:
     gallery = make_gallery(kind)
     own = torch.arange(100)
-    whole, _ = nearest(gallery[:100], gallery, K, own=own)
+    whole, _ = nearest(gallery[:100], gallery, K, own=own, engine="torch")
     for engine in ENGINES:
         for chunk in (7, 50):
             found, _ = nearest(gallery[:100], gallery, K, own=own, chunk=chunk, engine=engine)
@@ -130,6 +133,37 @@ def test_any_floating_type_with_gradients_and_autocast(dtype: torch.dtype) -> No
     np.testing.assert_array_equal(found, wanted)
 
 
+def test_faiss_searches_on_the_cpu_by_as_many_threads_as_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, faiss = [], engines.faiss_if_installed()
+    knn = faiss.knn
+
+    def noting(*arguments: object) -> object:
+        threads.append(faiss.omp_get_max_threads())
+        return knn(*arguments)
+
+    monkeypatch.setattr(faiss, "knn", noting)
+    before = torch.get_num_threads()
+    try:
+        for number in (2, 1):
+            torch.set_num_threads(number)
+            nearest(rows(5, 0), rows(GALLERY, 1), K)
+    finally:
+        torch.set_num_threads(before)
+    assert threads == [2, 1]
+    assert engines.fastest(torch.device("cuda")) == "torch"
+
+
+def test_without_faiss_torch_finds_the_same_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    gallery, queries = make_gallery("few values"), rows(50, 0)
+    wanted, _ = nearest(queries, gallery, K)
+    assert neighbour_search(torch.device("cpu")).startswith("faiss")
+    monkeypatch.setitem(sys.modules, "faiss", None)  # so that importing it fails
+    np.testing.assert_array_equal(nearest(queries, gallery, K)[0], wanted)
+    assert neighbour_search(torch.device("cpu")).startswith("torch on cpu; faiss, which is not installed")
+    with pytest.raises(UserError, match="faiss is asked for and not installed"):
+        nearest(queries, gallery, K, engine="faiss")
+
+
 class Largest(TorchDispatchMode):
     """Remembers the largest tensor that any operation gives."""
 
@@ -145,11 +179,12 @@ class Largest(TorchDispatchMode):
         return out
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("kind", ["random", "all equal"])
-def test_memory_is_bounded_by_the_chunk(kind: str) -> None:
+def test_memory_is_bounded_by_the_chunk(kind: str, engine: str) -> None:
     gallery = make_gallery(kind)[:, :4].repeat(8, 1) + (rows(8 * GALLERY, 4, 4) if kind == "random" else 0)
     with Largest() as largest:
-        nearest(gallery[:100], gallery, 4, chunk=16)
+        nearest(gallery[:100], gallery, 4, chunk=16, engine=engine)
     assert largest.numbers <= max(gallery.numel(), 8 * 16**2) < 100 * len(gallery) / 20
 
 
@@ -218,7 +253,7 @@ def test_an_embedding_that_is_not_finite_is_named(name: str, value: float, engin
         ({"own": [0]}, "own: expected 9 gallery indices from -1"),
         ({"own": [30] * 9}, "own: expected 9 gallery indices from -1 .* to 29"),
         ({"own": [-2] * 9}, "own: expected 9 gallery indices from -1"),
-        ({"engine": "annoy"}, "engine: 'annoy' is not one of torch, faiss"),
+        ({"engine": "annoy"}, "engine: 'annoy' is not one of auto, torch, faiss"),
         ({"chunk": 0}, "chunk: 0 must be at least 1"),
     ],
 )
