@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reproducible.data.attributes import attributes_of
 from reproducible.data.manifest import PARTS, ArchiveManifest, Manifest, PhotoManifest, load_manifest
 from reproducible.data.photographs.locate import what_to_do
 from reproducible.data.store import Store, open_store, state
@@ -21,6 +22,8 @@ from reproducible.resources import UserError, nearest_name
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_FEW = 5  # attributes that a card names
 
 
 def card(source: str | Manifest) -> str:
@@ -47,6 +50,8 @@ def card(source: str | Manifest) -> str:
         lines += ["", f"Prepared at {side} x {side}, fingerprint {store.fingerprint}: {said}"]
         lines += [f"Made from: {store.source['source']}"] if store.source else []
         lines += [f"Found: {remark}" for remark in store.source.get("remarks", ())]
+        if (known := attributes_of(store)) is not None:
+            lines.append(f"Attributes: {len(known.names)}, the first of them {', '.join(known.names[:_FEW])}")
         lines += ["", counts_table(store).to_string()]
     elif isinstance(manifest, PhotoManifest) and state(manifest) == "not here":
         lines += ["", what_to_do(manifest)]

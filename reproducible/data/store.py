@@ -68,13 +68,13 @@ class Store:
             None where neither is known.
         boxes: (N, B, 4) float32, x0, y0, x1, y1 in pixel edges of the object (and of a glyph's base, mark above and
             mark below); NaN: not there.
-        attributes: (N, A) uint8, 0 or 1.
+        attributes: (N, A) uint8, 0 or 1, or of a reader's own table float32, from 0 to 1; None: not known.
         attribute_names: of the A columns.
         aspects: (N,) float64, width over height of each image before it was squashed; None: not known, taken as square.
         class_parts: base, mark above and mark below of each class, by id; empty where parts are not known.
         points: (N, K, 2) float32, x, y in pixels; NaN: not visible.
         point_names: of the K points.
-        class_attributes: (C, A) float32.
+        class_attributes: (C, A) float32, in per cent.
         source: what photographs that a reader brought were made from, and remarks on them.
     """
 

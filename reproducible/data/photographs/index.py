@@ -47,7 +47,7 @@ class Index:
     Attributes:
         entries: the images.
         files: path in the index -> path in the source.
-        attributes: (N, A) uint8, 0 or 1, of images.
+        attributes: (N, A) of images, uint8, 0 or 1, or of a reader's own table float32, from 0 to 1.
         points: (N, K, 2) float32 x, y in pixels of the photograph; NaN: not visible.
         class_attributes: (C, A) float32 of classes in the order of their numbers.
         outlines: path in the index -> (P, 2) x, y in pixels of the photograph.

@@ -6,7 +6,7 @@
 ``cars``       Cars-196: cars_annos.mat, or the two lists of the devkit that most mirrors have
 ``products``   Stanford Online Products: Ebay_train.txt and Ebay_test.txt
 ``inshop``     DeepFashion In-Shop: list_eval_partition.txt and, where they are there, boxes and attributes
-``folder``     a folder of images a class
+``folder``     a folder of images a class; beside them, optionally, a table of attributes
 
 Explained on page: data-card.
 """
@@ -21,6 +21,7 @@ import numpy as np
 
 from reproducible.data.photographs.files import Files
 from reproducible.data.photographs.index import NO_BOX, Entry, Index, folder_of
+from reproducible.data.photographs.table import TABLE, read_table
 from reproducible.resources import UserError
 
 
@@ -183,7 +184,11 @@ def _folder(files: Files) -> Index:
     paths = sorted(path for path in files.images() if "/" in path)
     names = sorted({path.partition("/")[0] for path in paths})
     number = {name: place for place, name in enumerate(names)}
-    return Index([Entry(path, number[path.partition("/")[0]], path.partition("/")[0]) for path in paths])
+    index = Index([Entry(path, number[path.partition("/")[0]], path.partition("/")[0]) for path in paths])
+    if TABLE in files.sizes:
+        (content,) = files.read(TABLE)
+        index.attribute_names, index.attributes = read_table(content, index.entries, f"{files.name}: {TABLE}")
+    return index
 
 
 def _fields(content: bytes, splits: int) -> Iterator[list[str]]:

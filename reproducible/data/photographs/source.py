@@ -23,6 +23,7 @@ from reproducible.data.photographs.decode import Fitting, Found, Job, decode
 from reproducible.data.photographs.files import Files
 from reproducible.data.photographs.index import Index, match, parts_of
 from reproducible.data.photographs.locate import Located, locate
+from reproducible.data.photographs.table import TABLE
 from reproducible.progress import progress as progress_bar
 from reproducible.resources import UserError
 
@@ -99,8 +100,10 @@ def classes_of(index: Index, parts: list[str]) -> dict[str, int]:
 
 
 def listing(files: Files, index: Index) -> str:
-    """SHA-256 over paths and sizes of the images that an index uses."""
+    """SHA-256 over paths and sizes of the images that an index uses, and over a table of attributes beside them."""
     lines = sorted(f"{path} {files.sizes[path]}\n" for path in index.files.values())
+    if TABLE in files.sizes:
+        lines += [hashlib.sha256(content).hexdigest() for content in files.read(TABLE)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
