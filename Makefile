@@ -85,7 +85,7 @@ notebooks: $(TEST_CACHE)
 	@set -e; for notebook in notebooks/*.ipynb; do \
 		echo "$$notebook"; \
 		REPRODUCIBLE_CACHE="$(CURDIR)/$(TEST_CACHE)" \
-			$(BIN)/python -m reproducible.report.build execute $$notebook _build/$$notebook; \
+			$(BIN)/reproducible book execute $$notebook _build/$$notebook; \
 		mv _build/$$notebook $$notebook; \
 	done
 

@@ -16,8 +16,7 @@ from reproducible.studies import PROFILES, STUDIES
 
 ROOT = Path(workflow.basedir)
 BUILD = ROOT / "_build"
-PYTHON = sys.executable
-REPRODUCIBLE = Path(PYTHON).parent / "reproducible"
+REPRODUCIBLE = Path(sys.executable).parent / "reproducible"
 PROFILE = config.get("profile", "quick")
 DEVICE = config.get("device", "auto")
 TIERS = config.get("tiers", "A")
@@ -51,7 +50,7 @@ rule book:
         BOOK / "_build" / "html" / "index.html",
     shell:
         "echo 'Building the book ...'; "
-        "{PYTHON:q} -m reproducible.report.build book {EXECUTED:q} {SOURCE:q} {BOOK:q}"
+        "{REPRODUCIBLE:q} book build {EXECUTED:q} {SOURCE:q} {BOOK:q}"
 
 
 rule notebook:
@@ -65,7 +64,7 @@ rule notebook:
         EXECUTED / "{name}.ipynb",
     shell:
         "echo 'Running notebook {wildcards.name} at profile {PROFILE} ...'; "
-        "{PYTHON:q} -m reproducible.report.build execute {input.notebook:q} {output:q}"
+        "{REPRODUCIBLE:q} book execute {input.notebook:q} {output:q}"
         " --set profile={PROFILE} --set device={DEVICE}"
 
 

@@ -115,7 +115,7 @@ def load(path: Path | None = None) -> Maps:
     try:
         found = json.loads(path.read_text())
     except (OSError, json.JSONDecodeError) as error:
-        again = "python -m reproducible.studies.channel_maps"
+        again = "reproducible measure maps"
         raise UserError(f"{path} cannot be read ({error}); {again} makes it anew.") from error
     check_keys(found, KEYS, KEYS, str(path))
     return found

@@ -4,15 +4,14 @@ The book is built from a folder that :func:`assemble` puts together, never in th
 configuration and the table of contents, and notebooks that were executed elsewhere, under their own names. The same
 commands serve the default book (notebooks executed by Papermill) and the tests (the committed notebooks)::
 
-    python -m reproducible.report.build execute notebooks/unified_baseline.ipynb out.ipynb --set profile=quick
-    python -m reproducible.report.build book _build/notebooks/quick _build/src/quick _build/book/quick
+    reproducible book execute notebooks/unified_baseline.ipynb out.ipynb --set profile=quick
+    reproducible book build _build/notebooks/quick _build/src/quick _build/book/quick
 
 Explained on page: reproduce.
 """
 
 from __future__ import annotations
 
-import argparse
 import filecmp
 import os
 import shutil
@@ -212,32 +211,3 @@ def build(source: Path, out: Path) -> Path:
     if result.returncode:
         raise UserError(f"The book in {source} was not built: see the warnings above.")
     return out / "_build" / "html" / "index.html"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Command line of this module; the head of the file shows both verbs."""
-    parser = argparse.ArgumentParser(prog="python -m reproducible.report.build")
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    verb = verbs.add_parser("execute", help="execute a notebook with Papermill and clean it")
-    verb.add_argument("source", type=Path)
-    verb.add_argument("out", type=Path)
-    verb.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the notebook")
-    verb = verbs.add_parser("book", help="assemble the book from executed notebooks and build it")
-    verb.add_argument("notebooks", type=Path)
-    verb.add_argument("source", type=Path)
-    verb.add_argument("out", type=Path)
-    given = parser.parse_args(arguments)
-    try:
-        if given.verb == "execute":
-            execute(given.source.resolve(), given.out.resolve(), dict(pair.split("=", 1) for pair in given.set))
-        else:
-            assemble(given.notebooks, given.source)
-            build(given.source, given.out)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

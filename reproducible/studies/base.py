@@ -16,6 +16,7 @@ from reproducible.config import EvaluationConfig, RunConfig
 from reproducible.resources import UserError, check_keys, nearest_name
 
 PROFILES = ("smoke", "quick", "standard", "large")
+TIERS = ("A", "B", "AB")
 TUNING_DRAW = 100  # a class draw of its own: no verdict's draw trains on just these classes
 Params = Mapping[str, Any]
 
@@ -139,26 +140,50 @@ class Study:
             (own if tuning.arm == arm.name else resolved).update(best)
         return self._checked(resolved | own, arm.name)
 
-    def config(self, arm: Arm | str, draw: int, seed: int | None = None, profile: str = "standard") -> RunConfig:
-        """The configuration of one run; the seed is the number of the draw unless given."""
+    def config(self, arm: Arm | str, draw: int, seed: int | None = None, profile: str = "") -> RunConfig:
+        """The configuration of one run.
+
+        Args:
+            arm: which arm, or its name.
+            draw: class draw.
+            seed: None: the number of the draw.
+            profile: smoke, quick (for an arm of the live pair) or the study's own, which is the default.
+
+        Raises:
+            UserError: for another profile or arm.
+        """
         arm = self.arm(arm) if isinstance(arm, str) else arm
+        profile = self._known(profile or self.profile)
+        if profile == "quick" and arm.name not in self.live:
+            pair = f"only {' and '.join(self.live)}" if self.live else "nothing"
+            raise UserError(f"Study {self.name!r} trains {pair} at profile 'quick', not {arm.name!r}.")
         config = self.build(self.params(arm, untuned=profile == "smoke"))
         data = replace(config.data, draw=draw)
         config = replace(config, study=self.name, arm=arm.name, data=data, seed=draw if seed is None else seed)
+        if profile == "quick":
+            return _shortened(config, self.live_steps)
         return _smoke(config) if profile == "smoke" else config
+
+    def _known(self, profile: str) -> str:
+        """The profile, where the study has runs of it."""
+        if profile not in PROFILES:
+            raise UserError(f"There is no profile {profile!r}.{nearest_name(profile, PROFILES)}")
+        if profile not in ("smoke", "quick", self.profile):
+            raise UserError(f"Study {self.name!r} has no runs of profile {profile!r}; its own is {self.profile!r}.")
+        return profile
 
     def runs(self, profile: str, tiers: str = "A") -> list[RunConfig]:
         """The runs of a profile, most urgent first: the decisive pair, draw by draw; other arms; the noise floor.
 
         Raises:
-            UserError: if it is neither smoke nor quick nor the study's own profile.
+            UserError: if it is neither smoke nor quick nor the study's own profile; for tiers other than A, B and AB.
         """
-        if profile == "smoke":
+        if tiers not in TIERS:
+            raise UserError(f"There are no tiers {tiers!r}.{nearest_name(tiers, TIERS)}")
+        if self._known(profile) == "smoke":
             return [self.config(arm, 0, profile=profile) for arm in self.smoke_arms]
         if profile == "quick":
-            return [_shortened(self.config(name, 0), self.live_steps) for name in self.live]
-        if profile != self.profile:
-            raise UserError(f"Study {self.name!r} has no runs of profile {profile!r}; its own is {self.profile!r}.")
+            return [self.config(name, 0, profile=profile) for name in self.live]
         arms = [arm for arm in self.arms if arm.tier in tiers]
         decisive = [arm for arm in arms if arm.name in self.live]
         others = [arm for arm in arms if arm.name not in self.live]

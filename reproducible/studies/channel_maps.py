@@ -1,19 +1,17 @@
 """Channel maps behind trained gates: of which networks and photographs (page: channel-attention).
 
-    python -m reproducible.studies.channel_maps
-
-Trains DeML(1,4) with and without the adversary on groceries, class draw 0, a quarter of an hour of a core each, looks
-at all test photographs of the test classes, which takes minutes, and writes ``data_manifests/channel_maps.json``.
+``reproducible measure maps`` trains DeML(1,4) with and without the adversary on groceries, class draw 0, a quarter of
+an hour of a core each, looks at all test photographs of the test classes, which takes minutes, and writes
+``data_manifests/channel_maps.json``.
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from reproducible.evaluation import channel_maps
 from reproducible.records import write_text
-from reproducible.resources import UserError, manifests
+from reproducible.resources import manifests
 from reproducible.studies import deml
 from reproducible.training.channel_maps import measure
 
@@ -36,18 +34,3 @@ def write(device: str = "auto", path: Path | None = None) -> channel_maps.Maps:
     found = measure(runs, EVERY, EXTREMES, SEED, device)
     write_text(path or manifests() / channel_maps.FILE, channel_maps.text(found))
     return found
-
-
-def main() -> int:
-    """The command: measure, say how alike the branches are."""
-    try:
-        for name, network in write()["networks"].items():
-            print(f"{name:24}", "  ".join(f"{quantity} {mean:.1f}" for quantity, mean in network["means"].items()))
-    except UserError as error:
-        print(f"channel_maps: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,6 @@
 """Where attention looks: which networks and images are measured, and the file that keeps it (page: object-attention).
 
-    python -m reproducible.studies.localising [VIEW ...]     all views without a name; rewrites what it measures
+``reproducible measure attention [VIEW ...]`` measures all views, or those named, anew.
 
 Photographs take minutes of a core, glyphs a minute. Fine-tuned networks are trained first, on three class draws: the
 compact one on glyphs, as arm u512 of the study ``glyph_baseline``, a minute each; GoogLeNet on groceries, as arm u512
@@ -9,7 +9,6 @@ of the study ``deml``, five minutes each, to look at photographs of other things
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,21 +70,3 @@ def localise(
         look = measure(known[name], standing(study), device)
         write_bytes(path, localised.content({**localised.load(path), name: look}.values()))
         yield look
-
-
-def main(names: list[str]) -> int:
-    """The command: measure, say where the object was found."""
-    from reproducible.verdicts.criteria import standing
-
-    try:
-        for look in localise(tuple(names), standing=standing):
-            found = look["means"]["methods"]["object attention"]
-            print(f"{look['look']:24}", "  ".join(f"{name} {value:.1f}" for name, value in found.items()), flush=True)
-    except UserError as error:
-        print(f"localising: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+import typer
 
 from reproducible import cli
 from reproducible.resources import UserError
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
 def call(*arguments: str, cache: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -20,10 +25,44 @@ def call(*arguments: str, cache: Path | None = None) -> subprocess.CompletedProc
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
 
 
-def test_help_names_every_verb() -> None:
-    shown = call("--help").stdout
-    for verb in ("data", "study", "record", "run", "doctor", "verdicts"):
-        assert verb in shown
+def verbs(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every verb with its path, groups first."""
+    yield path, command
+    for name, found in getattr(command, "commands", {}).items():
+        yield from verbs(found, (*path, name))
+
+
+VERBS = dict(verbs(typer.main.get_command(cli.app)))
+
+
+def test_every_program_is_a_verb() -> None:
+    named = {path[0] for path in VERBS if path}
+    assert named == {"data", "study", "record", "measure", "book", "run", "pretrain", "verdicts", "doctor"}
+    assert {("measure", "attention"), ("measure", "maps"), ("book", "execute"), ("book", "build")} <= set(VERBS)
+
+
+@pytest.mark.parametrize("path", VERBS, ids=" ".join)
+def test_help_teaches(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """A sentence for each verb, and a word for each argument and option."""
+    cli.app([*path, "--help"], standalone_mode=False)
+    shown = capsys.readouterr().out
+    assert VERBS[path].help and VERBS[path].help.split(".")[0].split(":")[0].split()[0] in shown
+    for name in getattr(VERBS[path], "commands", {}):
+        assert name in shown
+    for parameter in VERBS[path].params:
+        assert getattr(parameter, "help", "") or parameter.name == "help", f"{' '.join(path)}: {parameter.name}"
+
+
+def test_help_waits_for_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from reproducible.cli import app\n"
+        f"for path in {[path for path in VERBS]!r}:\n"
+        "    app([*path, '--help'], standalone_mode=False)\n"
+        "sys.exit(', '.join({'torch', 'numpy', 'pandas', 'nbformat'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_unknown_arm_is_one_line_with_the_nearest_name() -> None:
@@ -37,6 +76,26 @@ def test_unknown_field_of_set_is_named() -> None:
     done = call("run", "baseline/u512", "--profile", "smoke", "--set", "optimiser.rate=1")
     assert done.returncode == 2
     assert "'rate'" in done.stderr and "optimiser" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("run", "baseline/u512", "--profile", "smok"), "There is no profile 'smok'. Did you mean 'smoke'?"),
+        (("run", "baseline/u512", "--profile", "large"), "its own is 'standard'"),
+        (("run", "baseline/u64", "--profile", "quick"), "only u512-lact-printed and u512 at profile 'quick'"),
+        (("run", "baseline/u512", "--profile", "smoke", "--set", "steps"), "FIELD=VALUE"),
+        (("study", "run", "baseline", "--profile", "Quick"), "Did you mean 'quick'?"),
+        (("study", "run", "baseline", "--tiers", "a"), "There are no tiers 'a'."),
+        (("book", "execute", "{}", "no.ipynb", "--set", "profil=quick"), "Did you mean 'profile'?"),
+        (("book", "execute", "{}", "no.ipynb", "--set", "profile"), "NAME=VALUE"),
+        (("measure", "attention", "caltech-225"), "Did you mean 'caltech-224'?"),
+    ],
+)
+def test_what_does_not_exist_is_said_before_anything_runs(arguments: tuple[str, ...], named: str) -> None:
+    done = call(*(text.format(NOTEBOOKS / "ledger.ipynb") for text in arguments))
+    assert done.returncode == 2
+    assert done.stderr.startswith("reproducible: ") and named in done.stderr and "Traceback" not in done.stderr
 
 
 def test_unknown_option_is_explained_without_a_traceback() -> None:
