@@ -1,7 +1,8 @@
-"""The one interface of all backbones: named stages, splits between them, preprocessing that belongs to the network."""
+"""The one interface of all backbones: named stages, pieces of them, preprocessing that belongs to the network."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,14 +33,17 @@ class Backbone(nn.Module):
 
     Attributes:
         stages: the stages in order, by the names of the papers (pool3, 4b, 4e, pool4, 5b for GoogLeNet).
-        channels: number of channels that each stage puts out.
+        channels: number of channels that each stage puts out, and the one that it begins behind.
         mean: what ``preprocess`` subtracts, in the channel order of the network, on the scale 0 to 255.
         std: what ``preprocess`` then divides by, on the same scale; None: it does not divide.
         bgr: whether the network wants blue first.
         source: file that the weights were read from; None: they are initial values, or ship with the package.
+        after: the stage that it begins behind, whose maps it takes in place of images; empty: it is no :meth:`part`, or
+            one from the beginning.
     """
 
     source: Path | None = None
+    after: str = ""
 
     def __init__(
         self,
@@ -71,8 +75,9 @@ class Backbone(nn.Module):
         """Feature maps of the named stages.
 
         Args:
-            images: RGB, 0 to 255, float, :math:`(N, 3, H, W)`.
-            collect: names of the stages wanted; empty: the last. Nothing behind the deepest one is computed.
+            images: RGB, 0 to 255, float, :math:`(N, 3, H, W)`; of a part, maps of the stage that it begins behind.
+            collect: names of the stages wanted; empty: the last. Nothing behind the deepest one is computed. The stage
+                that a part begins behind stands for what it is given.
 
         Returns:
             Map of each stage, :math:`(N, C, H', W')`, by name.
@@ -80,7 +85,11 @@ class Backbone(nn.Module):
         Raises:
             UserError: if there is no such stage.
         """
-        return self.walk(self.preprocess(images), collect=collect)
+        given = {self.after: images} if self.after and self.after in collect else {}
+        behind = tuple(name for name in collect if name not in given)
+        if given and not behind:
+            return given
+        return given | self.walk(images if self.after else self.preprocess(images), collect=behind)
 
     def walk(self, x: Tensor, after: str = "", collect: tuple[str, ...] = ()) -> dict[str, Tensor]:
         """The maps of :meth:`forward`, from the map of a stage on.
@@ -97,7 +106,7 @@ class Backbone(nn.Module):
         wanted, maps = set(collect or (self.last,)), {}
         for name in wanted:
             if self.index(name) < first:
-                raise UserError(f"Stage {name!r} of {type(self).__name__} does not lie behind {after!r}.")
+                raise UserError(f"Stage {name!r} of {type(self).__name__} does not lie behind {after or self.after!r}.")
         for name, stage in list(self.stages.items())[first:]:
             x = stage(x)
             if name in wanted:
@@ -106,24 +115,34 @@ class Backbone(nn.Module):
                     break
         return maps
 
-    def split_at(self, stage: str) -> tuple[nn.Sequential, nn.Sequential]:
-        """The chain cut behind ``stage``: head (which ends with it) and tail, sharing this module's parameters.
+    def part(self, after: str = "", until: str = "") -> Backbone:
+        """A piece of the trunk as a trunk of its own: a copy of some stages with the weights that they have now.
 
-        Both work on maps: the head takes the preprocessed input.
+        Args:
+            after: the stage that the piece begins behind, whose maps it takes; empty: it begins where this one does.
+            until: its last stage; empty: the last of this one.
 
         Raises:
-            UserError: if there is no such stage.
+            UserError: if there is no such stage, or none between the two.
         """
-        cut = self.index(stage) + 1
-        parts = list(self.stages.values())
-        return nn.Sequential(*parts[:cut]), nn.Sequential(*parts[cut:])
+        first, last = self.index(after) + 1 if after else 0, until or self.last
+        kept = list(self.stages)[first : self.index(last) + 1]
+        if not kept:
+            raise UserError(f"Stage {last!r} of {type(self).__name__} does not lie behind {after or self.after!r}.")
+        stages = nn.ModuleDict({name: copy.deepcopy(self.stages[name]) for name in kept})
+        piece = copy.deepcopy(self, {id(self.stages): stages})  # all but the stages, which are those that are kept
+        piece.after = after or self.after
+        piece.channels = {name: self.channels[name] for name in (piece.after, *kept) if name}
+        return piece
 
     def index(self, stage: str) -> int:
-        """Place of a stage in the chain.
+        """Place of a stage in the chain; -1 for the one that a part begins behind.
 
         Raises:
             UserError: if there is no such stage, with the nearest one.
         """
+        if stage and stage == self.after:
+            return -1
         names = list(self.stages)
         if stage not in names:
             raise UserError(f"{type(self).__name__} has no stage {stage!r}.{nearest_name(stage, names)}")

@@ -40,16 +40,13 @@ class TrunkGates(nn.Module):
 
     def __init__(self, backbone: Backbone, at: str, until: str, branches: int) -> None:
         super().__init__()
-        self.at, self.until, self.branches = at, until, branches
-        self.trunk = copy.deepcopy(backbone)
-        kept = range(backbone.index(at), backbone.index(until) + 1)
-        self.trunk.stages = nn.ModuleDict(s for i, s in enumerate(self.trunk.stages.items()) if i in kept)
-        self.trunk.stages[at] = nn.Identity()  # names where the walk begins; its map is given
+        self.branches = branches
+        self.trunk = backbone.part(at, until)
         self.excite = nn.Conv2d(backbone.channels[until], branches * backbone.channels[at], 1)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Factors of each gate, :math:`(J, N, C, H, W)`, for maps :math:`(N, C, H, W)`."""
-        seen = self.trunk.walk(maps, self.at, (self.until,))[self.until]
+        seen = self.trunk(maps)[self.trunk.last]
         return torch.sigmoid(self.excite(seen).unflatten(1, (self.branches, -1)).transpose(0, 1))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from reproducible import registry
 from reproducible.attention.boxes import object_boxes
 from reproducible.attention.channel import FixedGates
 from reproducible.attention.object import object_map
+from reproducible.backbones.base import Backbone
 from reproducible.models.deml import DeML
 from reproducible.models.unified import Unified
 from reproducible.resampling import crop_resize
@@ -42,6 +44,12 @@ def deml(**options: Any) -> DeML:
 
 def count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
+
+
+def halves(trunk: Backbone) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """Images to the maps that gates stand behind, and those to the last."""
+    head, tail = trunk.part(until="low").eval(), trunk.part("low").eval()
+    return lambda images: head(images)["low"], lambda maps: tail(maps)["high"]
 
 
 def window(image: Tensor, fractions: Tensor, size: int = SIDE) -> Tensor:
@@ -75,8 +83,8 @@ def test_deml_1_1_starts_from_the_learner_of_u_d() -> None:
 def test_each_branch_is_its_gate_the_tail_and_its_learner() -> None:
     model = deml(scales=1, branches=3, shared_learner=False)
     output = model(pictures())
-    head, tail = model.trunks[0].split_at("low")
-    low = head(model.trunks[0].preprocess(pictures()))
+    head, tail = halves(model.trunks[0])
+    low = head(pictures())
     gates = model.gates[0](low)
     for j, learned in enumerate(output.learners):
         pooled = tail(low * gates[j]).mean((2, 3))
@@ -125,7 +133,7 @@ def test_fixed_gates_are_drawn_once_and_stay() -> None:
     assert len(logits.unique()) > 3900  # each channel of each gate has its own
     assert not any(p.requires_grad for p in model.gates.parameters())
     low = model.trunks[0](pictures(), ("low",))["low"]
-    _, tail = model.trunks[0].split_at("low")
+    _, tail = halves(model.trunks[0])
     torch.testing.assert_close(model(pictures()).inputs[2], tail(low * found[0, 2][:, None, None]).mean((2, 3)))
 
 
@@ -134,10 +142,9 @@ def test_gates_of_abe_look_through_stages_of_their_own() -> None:
 
     trunk = CompactGoogLeNet()
     model = DeML(trunk, 1, 3, dim=24, gate="trunk")
-    copied = trunk.split_at("pool3")[1]  # 4a to 4e of the stages behind; none that is not passed through
-    passed = [p for name, p in zip(list(trunk.stages)[trunk.index("pool3") + 1 :], copied, strict=True) if name < "4f"]
+    passed = [trunk.stages[name] for name in ("4a", "4b", "4e")]  # none that is not passed through
     assert count(model.gates[0].trunk) == sum(map(count, passed))
-    assert count(DeML(trunk, 1, 3, dim=24, gate="trunk", at="4b").gates[0].trunk) == sum(map(count, passed[2:]))
+    assert count(DeML(trunk, 1, 3, dim=24, gate="trunk", at="4b").gates[0].trunk) == count(passed[2])
     initialise(model, 3)
     model.eval()
     low = trunk(pictures(48), ("pool3",))["pool3"]
@@ -186,9 +193,9 @@ def flops(model: DeML, *inputs: Tensor) -> int:
 def test_branches_cost_at_most_their_tail_passes() -> None:
     """One head for all: what J branches add to one is J - 1 gates, tails and learners."""
     one = deml(scales=1, branches=1, dim=4)
-    head, tail = one.trunks[0].split_at("low")
+    _, tail = halves(one.trunks[0])
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        tail(head[:0](torch.zeros(N, 8, 8, 8)))
+        tail(torch.zeros(N, 8, 8, 8))
     tail_cost = counter.get_total_flops()
     gate_cost, learner_cost = N * 2 * (2 * 8 * 4), N * 2 * 12 * 4
     for branches in (4, 8):
@@ -200,8 +207,8 @@ def test_branches_cost_at_most_their_tail_passes() -> None:
 def test_second_scale_sees_the_box_of_the_first_one_s_maps(source: str) -> None:
     model = deml(scales=2, branches=2, source=source)
     output = model(pictures())
-    head, tail = model.trunks[0].split_at("low")
-    low = head(model.trunks[0].preprocess(pictures()))
+    head, tail = halves(model.trunks[0])
+    low = head(pictures())
     branches = [tail(low * gate) for gate in model.gates[0](low)]
     maps = object_map(branches[0] if source == "first" else sum(branches) / 2)
     torch.testing.assert_close(output.attention["map_1_high"], maps)
@@ -229,8 +236,8 @@ def test_view_is_what_attention_looks_at_and_zooms_into() -> None:
     output = model(pictures(), view)
     first = deml(scales=1, branches=2, dim=12)
     first.gates[0].load_state_dict(model.gates[0].state_dict())
-    head, tail = first.trunks[0].split_at("low")
-    low = head(first.trunks[0].preprocess(view))
+    head, tail = halves(first.trunks[0])
+    low = head(view)
     maps = object_map(tail(low * first.gates[0](low)[0]))
     torch.testing.assert_close(output.attention["map_1_high"], maps)
     boxes, _ = object_boxes([maps], 64)
