@@ -48,7 +48,8 @@ def data_prepare(name: Name = "groceries", workers: Workers = 0) -> None:
 def data_verify(name: Name = "groceries") -> None:
     """Check every image of a data set against its manifest; names whatever is wrong. Exit status 1 if anything is.
 
-    Glyphs are rendered again and compared with the manifest's fingerprint.
+    Glyphs are rendered again and compared with the manifest's fingerprint. A store that is prepared has to have the
+    hashes of when it was made.
     """
     from reproducible.data.store import verify
 

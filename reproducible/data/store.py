@@ -1,24 +1,25 @@
 """The packed store: every image of a data set decoded or rendered once, in memory-maps.
 
 A store is a folder of the cache with ``images.npy`` (uint8, N x S x S x 3, RGB, in the order of the index), for
-rendered sets and where a source knows them ``masks.npy``, ``boxes.npy`` and other arrays, and ``fingerprint``; labels,
-parts and paths are the index's, which lies in the store (``index.csv``, with ``source.json``) of photographs that a
-reader brings. It is written beside its final place and renamed when it is complete, under a file lock: a process that
-is killed leaves no half-made store, and of two processes that want the same store one makes it and the other waits.
+rendered sets and where a source knows them ``masks.npy``, ``boxes.npy`` and other arrays, ``fingerprint`` and
+``SHA256SUMS``, which every opening looks at; labels, parts and paths are the index's, which lies in the store
+(``index.csv``, with ``source.json``) of photographs that a reader brings. It is written beside its final place and
+renamed when it is complete, under a file lock: a process that is killed leaves no half-made store, and of two processes
+that want the same store one makes it and the other waits.
 Explained on page: data-card.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import hashlib
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,12 @@ from reproducible.data.description import Protocol
 from reproducible.data.glyphs import fonts, render
 from reproducible.data.glyphs import source as renderer
 from reproducible.data.glyphs.plan import glyphs_of
+from reproducible.data.hashes import EXTRAS, damage, fingerprint_of, rows_of, write_hashes
 from reproducible.data.manifest import (
     ArchiveManifest,
     GlyphManifest,
     Manifest,
     PhotoManifest,
-    Row,
     load_manifest,
     read_classes,
     read_index,
@@ -45,9 +46,6 @@ from reproducible.resources import UserError, cache_dir
 
 LAYOUT = 1
 """Version of the files in a store folder; part of the folder's name."""
-
-EXTRAS = ("masks", "boxes", "attributes", "points", "class_attributes")
-"""Arrays that a store may have besides its images."""
 
 
 @dataclass(frozen=True)
@@ -132,21 +130,20 @@ def prepare(source: str | Path | Manifest, progress: bool = True, workers: int |
         workers: processes; None: one a core. The store does not depend on it.
 
     Raises:
-        UserError: wrong checksum; missing or surplus file; corrupt, truncated or wrongly sized image; disk full.
+        UserError: wrong checksum; missing or surplus file; corrupt, truncated or wrongly sized image; disk full; a
+            store that is there has changed since it was made.
     """
     manifest = load_manifest(source)
     folder = store_folder(manifest)
     if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with folder.with_name(folder.name + ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # released by the system if the process dies
+        with _alone(folder):
             if not folder.is_dir():
                 _make(manifest, folder, progress, workers)
     return _open(manifest, folder)
 
 
 def verify(source: str | Path | Manifest, progress: bool = True) -> VerifyReport:
-    """Checks a data set against its manifest.
+    """Checks a data set against its manifest, and its store, where it is prepared, against the hashes in it.
 
     Of an archive: digests, the list of files, and that every image decodes to the size in the index. Of photographs
     that a reader brings: counts, the list of files, and that every image decodes; what is odd without being wrong
@@ -162,6 +159,13 @@ def verify(source: str | Path | Manifest, progress: bool = True) -> VerifyReport
         UserError: the manifest itself cannot be read.
     """
     manifest = load_manifest(source)
+    report, folder = _verify_source(manifest, progress), store_folder(manifest)
+    if folder.is_dir() and (damaged := damage(manifest, folder, again=True)):
+        return replace(report, problems=(*report.problems, damaged))
+    return report
+
+
+def _verify_source(manifest: Manifest, progress: bool) -> VerifyReport:
     if isinstance(manifest, ArchiveManifest):
         images, problems = archive.problems_of(manifest, progress)
         return VerifyReport(manifest.name, images, tuple(problems))
@@ -169,11 +173,16 @@ def verify(source: str | Path | Manifest, progress: bool = True) -> VerifyReport
         images, problems, remarks = photographs.problems_of(manifest, progress)
         return VerifyReport(manifest.name, images, tuple(problems), tuple(remarks))
     assert isinstance(manifest, GlyphManifest)
-    rows = read_index(manifest)
-    (cache_dir() / "stores").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f"verify-{manifest.name}-", dir=cache_dir() / "stores") as folder:
-        renderer.pack(manifest.variant, Path(folder), f"verify {manifest.name}", progress)
-        found = fingerprint_of(Path(folder), rows)
+    rows, folder = read_index(manifest), store_folder(manifest)
+    again = folder.with_name(folder.name + ".verify")
+    with _alone(folder):
+        shutil.rmtree(again, ignore_errors=True)  # what a process that was killed has left
+        again.mkdir()
+        try:
+            renderer.pack(manifest.variant, again, f"verify {manifest.name}", progress)
+            found = fingerprint_of(again, rows)
+        finally:
+            shutil.rmtree(again, ignore_errors=True)
     different = renderer.different_versions(manifest.pin)
     if found == manifest.fingerprint:
         return VerifyReport(manifest.name, len(rows), ())
@@ -182,6 +191,15 @@ def verify(source: str | Path | Manifest, progress: bool = True) -> VerifyReport
         return VerifyReport(manifest.name, len(rows), (), (said,))
     said = f"the images rendered here have the fingerprint {found}, the manifest says {manifest.fingerprint}."
     return VerifyReport(manifest.name, len(rows), (said,))
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Waits until no other process makes this store, and lets others wait; the system ends that with the process."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(folder.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def store_folder(manifest: Manifest) -> Path:
@@ -211,26 +229,6 @@ def state(manifest: Manifest) -> str:
     return "not prepared"
 
 
-def fingerprint_of(folder: Path, rows: tuple[Row, ...]) -> str:
-    """SHA-256 over the pixels in a store folder, then the rows of its index, then its further arrays."""
-    total = hashlib.sha256()
-    _hash(folder / "images.npy", total)
-    for row in rows:
-        total.update(f"{row.class_id} {row.coarse_id} {row.part}\n".encode())
-    for name in EXTRAS:
-        if (folder / f"{name}.npy").is_file():
-            total.update(name.encode())
-            _hash(folder / f"{name}.npy", total)
-    return total.hexdigest()
-
-
-def _hash(path: Path, total: hashlib._Hash) -> None:
-    """Adds the content of an array, without the header of its file."""
-    array = np.load(path, mmap_mode="r")
-    for start in range(0, len(array), 256):
-        total.update(np.ascontiguousarray(array[start : start + 256]))
-
-
 def _make(manifest: Manifest, folder: Path, bar: bool, workers: int | None) -> None:
     """Writes a store beside ``folder`` and renames it when it is complete; the caller holds the lock.
 
@@ -256,6 +254,7 @@ def _make(manifest: Manifest, folder: Path, bar: bool, workers: int | None) -> N
             stream.write(fingerprint_of(partial, rows))
             stream.flush()
             os.fsync(stream.fileno())
+        write_hashes(partial)
         partial.rename(folder)
     except KeyboardInterrupt:
         keep = resumable
@@ -279,21 +278,19 @@ def _rendered(manifest: Manifest) -> bool:
 
 def _open(manifest: Manifest, folder: Path) -> Store:
     """Opens a complete store; its arrays are mapped copy-on-write, so nothing can change the files."""
-    try:
-        present = [name for name in EXTRAS if (folder / f"{name}.npy").is_file()]
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in ("images", *present)}
-        fingerprint = (folder / "fingerprint").read_text()
-        if isinstance(manifest, PhotoManifest):
-            rows, coarse_names = photographs.read_stored(folder)
-            about = json.loads((folder / "source.json").read_text())
-            names = {key: tuple(about.pop(key)) for key in ("attribute_names", "point_names")}
-            classes = sorted({(row.class_id, row.class_name, "all") for row in rows})
-        else:
-            rows, coarse_names, about = read_index(manifest), manifest.coarse, {}
-            names = {"attribute_names": render.ATTRIBUTES if _rendered(manifest) else ()}
-            classes = [(c.id, c.name, c.kind) for c in read_classes(manifest)]
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{folder}: damaged store ({error}). Delete the folder and prepare it again.") from error
+    if damaged := damage(manifest, folder):
+        raise UserError(damaged)
+    present = [name for name in EXTRAS if (folder / f"{name}.npy").is_file()]
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in ("images", *present)}
+    fingerprint = (folder / "fingerprint").read_text()
+    rows, coarse_names = rows_of(manifest, folder)
+    if isinstance(manifest, PhotoManifest):
+        about = json.loads((folder / "source.json").read_text())
+        names = {key: tuple(about.pop(key)) for key in ("attribute_names", "point_names")}
+        classes = sorted({(row.class_id, row.class_name, "all") for row in rows})
+    else:
+        about, names = {}, {"attribute_names": render.ATTRIBUTES if _rendered(manifest) else ()}
+        classes = [(c.id, c.name, c.kind) for c in read_classes(manifest)]
     return Store(
         name=manifest.name,
         fingerprint=fingerprint,

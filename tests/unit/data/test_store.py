@@ -252,15 +252,6 @@ def test_interrupted(fake, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(prepare(path).paths) == len(made.rows)
 
 
-def test_damaged_store(fake) -> None:
-    path = fake().write()
-    prepare(path)
-    images = store_folder(load_manifest(path)) / "images.npy"
-    images.write_bytes(images.read_bytes()[:1000])
-    with pytest.raises(UserError, match=r"damaged store .*Delete the folder"):
-        open_store(path)
-
-
 PREPARE = """
 import sys, time
 from pathlib import Path

@@ -15,6 +15,7 @@ from reproducible.data.glyphs import source
 from reproducible.data.glyphs.alphabet import Glyph
 from reproducible.data.glyphs.plan import glyphs_of
 from reproducible.data.glyphs.render import Difficulty, render
+from reproducible.data.hashes import fingerprint_of
 from reproducible.data.manifest import GlyphManifest, load_manifest, manifest_names, read_index
 from reproducible.data.store import Store, prepare, store_folder, verify
 from reproducible.resources import UserError, cache_dir
@@ -77,12 +78,10 @@ def test_verify(small: GlyphManifest, monkeypatch: pytest.MonkeyPatch) -> None:
     report = verify(elsewhere, progress=False)
     assert report.ok and not report.problems
     assert "rendered by other software" in report.remarks[0] and "pinned 2.0" in report.remarks[0]
-    assert not list((cache_dir() / "stores").glob("verify-*"))
+    assert not list((cache_dir() / "stores").glob("*.verify"))
 
 
 def test_fingerprint_covers_masks_boxes_and_attributes(small: GlyphManifest) -> None:
-    from reproducible.data.store import fingerprint_of
-
     prepare(small)
     folder, rows = store_folder(small), read_index(small)
     seen = {fingerprint_of(folder, rows)}
