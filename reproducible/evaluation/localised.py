@@ -162,9 +162,10 @@ def frozen_records(looks: Mapping[str, Look] | None = None) -> list[RunRecord]:
     """
     looks, found = load() if looks is None else looks, []
     for look, study, draws in ((looks[name], *where) for name, where in FROZEN.items() if name in looks):
-        coarse = {c.id: c.coarse_id for c in read_classes(load_manifest(look["data"]))}
+        manifest = load_manifest(look["data"])
+        coarse = {c.id: c.coarse_id for c in read_classes(manifest)}
         for draw in range(draws):
-            drawn = split(look["data"], "half", draw)
+            drawn = split(manifest, "half", draw)
             queries = [[c, coarse[c], n] for c, n in look["classes"] if c in drawn.test]
             found += [_frozen(look, study, arm, draw, queries, drawn.train) for arm in ARMS]
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -64,9 +65,7 @@ def two_way_bootstrap(
         raise ValueError(f"a, b and groups must have one entry a draw, got {len(a)}, {len(b)} and {len(groups)}.")
     sums, counts = _group_sums(a, b, groups)
     draws, names = sums.shape
-    rng = np.random.default_rng(seed)
-    of_draws = rng.multinomial(draws, np.full(draws, 1 / draws), size=n_boot)
-    of_groups = rng.multinomial(names, np.full(names, 1 / names), size=n_boot)
+    of_draws, of_groups = _resamples(draws, names, n_boot, seed)
     totals = of_groups @ counts.T
     weights = of_draws * (totals > 0)
     means = of_groups @ sums.T / np.maximum(totals, 1)
@@ -74,6 +73,19 @@ def two_way_bootstrap(
     values = (weights * means).sum(1)[held] / weights.sum(1)[held]
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
+
+
+@lru_cache(maxsize=8)
+def _resamples(draws: int, groups: int, n_boot: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How often each resample takes each draw, (n_boot, draws), and each group, (n_boot, groups); not to be changed.
+
+    Kept, because most verdicts resample the same numbers of draws and groups.
+    """
+    rng = np.random.default_rng(seed)
+    counts = [rng.multinomial(n, np.full(n, 1 / n), size=n_boot).astype(float) for n in (draws, groups)]
+    for taken in counts:
+        taken.setflags(write=False)
+    return counts[0], counts[1]
 
 
 def detectable_difference(sd: float, n: int, power: float = 0.8, alpha: float = 0.05) -> float:

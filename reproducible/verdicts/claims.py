@@ -88,7 +88,6 @@ def evaluate(
         published: from :func:`reproducible.verdicts.published.load_published`; None reads the file.
         root: folder that holds the project's ``tests``; None: beside ``data_manifests``.
     """
-    published = printed.load_published() if published is None else published
     root = root or manifests().parent
     rows = []
     for number, criterion in enumerate(claim.criteria):
@@ -109,6 +108,7 @@ def evaluate(
         elif criterion["test"] == "analytic":
             found = _analytic(criterion, root)
         elif criterion["test"] == "published":
+            published = printed.load_published() if published is None else published
             found = printed.compare(criterion, published, f"{claim.id}, criterion {number + 1}")
         else:
             found = measure(criterion, records_by_study.get(criterion["study"], ()))
@@ -136,8 +136,9 @@ def all_rows(claims: ClaimSet, records_by_study: Records) -> list[Row]:
                 if bare(word) in DECIDED and adjusted > ALPHA:
                     word = f"inconclusive ({word} before Holm's adjustment)"
                 rows[place] = replace(row, p_holm=float(adjusted), word=word)
+    stand = {study: criteria_hash(claims, study) for study in records_by_study}
     changed = {
-        study: any(record["criteria"] != criteria_hash(claims, study) for record in records)
+        study: any(record["criteria"] != stand[study] for record in records)
         for study, records in records_by_study.items()
     }
     return [replace(row, criteria_changed=changed.get(row.study, False)) for row in rows.values()]

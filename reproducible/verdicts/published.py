@@ -6,9 +6,11 @@ Explained on page: how-to-read.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from reproducible.resources import UserError, manifests
@@ -18,7 +20,6 @@ Published = Mapping[tuple[str, ...], float | None]
 _KEY = ("source", "table", "method", "dataset", "metric", "k")
 
 
-@cache
 def load_published(path: Path | None = None) -> Published:
     """The printed numbers by (source, table, method, dataset, metric, k); None where a document prints a dash.
 
@@ -26,17 +27,21 @@ def load_published(path: Path | None = None) -> Published:
         UserError: for a row that is there twice or a value that is not a number (file and line).
     """
     path = path or manifests() / "published_results.csv"
+    return _parsed(path, path.read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=1)
+def _parsed(path: Path, text: str) -> Published:
     values: dict[tuple[str, ...], float | None] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        for number, line in enumerate(csv.DictReader(file), start=2):
-            key = tuple(line[name] for name in _KEY)
-            if key in values and line["value"]:
-                raise UserError(f"{path}, line {number}: {' | '.join(key)} is there twice.")
-            try:
-                values[key] = float(line["value"]) if line["value"] else None
-            except ValueError as error:
-                raise UserError(f"{path}, line {number}: value {line['value']!r} is not a number.") from error
-    return values
+    for number, line in enumerate(csv.DictReader(io.StringIO(text, newline="")), start=2):
+        key = tuple(line[name] for name in _KEY)
+        if key in values and line["value"]:
+            raise UserError(f"{path}, line {number}: {' | '.join(key)} is there twice.")
+        try:
+            values[key] = float(line["value"]) if line["value"] else None
+        except ValueError as error:
+            raise UserError(f"{path}, line {number}: value {line['value']!r} is not a number.") from error
+    return MappingProxyType(values)
 
 
 def compare(criterion: Criterion, values: Published, where: str) -> dict[str, Any]:

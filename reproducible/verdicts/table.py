@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reproducible.records import load
-from reproducible.resources import UserError, nearest_name
+from reproducible.resources import UserError, manifests, nearest_name
 from reproducible.types import RunRecord
 from reproducible.verdicts.claims import Records, Row, all_rows, bare, combine
 from reproducible.verdicts.criteria import SOURCES, ClaimSet, load_claims
@@ -20,6 +23,8 @@ def verdict_table(
     source: str | None = None, *, detail: bool = False, records_by_study: Records | None = None
 ) -> pd.DataFrame:
     """The verdicts, computed from the committed records: one row a claim and level of evidence.
+
+    Computed once a process, and again as soon as a file of ``data_manifests`` is another.
 
     Numbers are those of the first deciding criterion; all deciding criteria make the verdict (
     :func:`~reproducible.verdicts.claims.combine`).
@@ -37,9 +42,8 @@ def verdict_table(
     if source is not None and source not in SOURCES:
         raise UserError(f"There are no claims of a document {source!r}.{nearest_name(source, SOURCES)}")
     claims = load_claims()
-    if records_by_study is None:
-        records_by_study = committed(claims)
-    rows = [row for row in all_rows(claims, records_by_study) if source in (None, row.source)]
+    every = _committed(_state(manifests())) if records_by_study is None else all_rows(claims, records_by_study)
+    rows = [row for row in every if source in (None, row.source)]
     if not detail:
         rows = _by_level(rows)
     columns = [name for name in Row.__dataclass_fields__ if detail or name not in ("criterion", "decides")]
@@ -48,6 +52,23 @@ def verdict_table(
     for name in ("claim", "published", "expectation"):
         table[f"{name}_text" if name == "claim" else name] = [getattr(texts[i], name) for i in table["claim"]]
     return table
+
+
+@lru_cache(maxsize=1)
+def _committed(state: str) -> tuple[Row, ...]:
+    """The rows of the committed claims and records; ``state`` stands for what the files hold."""
+    claims = load_claims()
+    return tuple(all_rows(claims, committed(claims)))
+
+
+def _state(folder: Path) -> str:
+    """SHA-256 of the names and contents of all files of a folder."""
+    found = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        found.update(f"{path.relative_to(folder)} {len(content)} ".encode())
+        found.update(content)
+    return found.hexdigest()
 
 
 def headline(table: pd.DataFrame) -> pd.DataFrame:

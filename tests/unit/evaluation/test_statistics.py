@@ -121,6 +121,20 @@ def test_bootstrap_depends_on_the_seed_alone() -> None:
     assert (-high, -low) == pytest.approx(first)
 
 
+def test_bootstrap_is_that_of_resamples_drawn_anew() -> None:
+    """The same interval, number by number, as a loop that draws its own resamples each time."""
+    for number in range(3):
+        a, b, groups = simulated_draws(np.random.default_rng(number), 4, 7, 2.0)
+        rng = np.random.default_rng(5)
+        draws, names = rng.multinomial(4, [1 / 4] * 4, 300), rng.multinomial(7, [1 / 7] * 7, 300)
+        means = []
+        for taken, grouped in zip(draws, names, strict=True):
+            gaps = [np.average(x - y, weights=grouped[of]) for x, y, of in zip(a, b, groups, strict=True)]
+            means.append(np.average(gaps, weights=taken))
+        wanted = np.quantile(means, [0.025, 0.975])
+        assert two_way_bootstrap(a, b, groups, n_boot=300, seed=5) == pytest.approx(tuple(wanted), rel=1e-12)
+
+
 def test_bootstrap_covers_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(2)
     intervals = [two_way_bootstrap(*simulated_draws(rng, 6, 12, 4.0), n_boot=400) for _ in range(250)]

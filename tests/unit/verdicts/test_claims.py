@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import OLD, arms, claim, difference
+from made_up import OLD, arms, claim, difference, look
 
+from reproducible import records as saved
+from reproducible import resources
 from reproducible.resources import UserError
+from reproducible.verdicts import table
 from reproducible.verdicts.claims import all_rows, combine, evaluate
 from reproducible.verdicts.criteria import ClaimSet, criteria_hash, load_claims
 from reproducible.verdicts.published import load_published
@@ -132,6 +135,48 @@ def test_the_claims_on_the_baseline_are_decided_by_its_records() -> None:
     assert verdicts["D05"] == "supported"  # 3 - 1 = 2 points on every draw
     assert verdicts["D07"] == "supported"
     assert verdicts[["D03", "D06", "D08", "V01"]].tolist() == ["not run"] * 4
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The committed claims beside a few made-up records of the baseline, in a folder that a test may change."""
+    manifests = resources.manifests()
+    monkeypatch.setattr(resources, "_PACKAGE", tmp_path / "reproducible")
+    found = tmp_path / "data_manifests"
+    found.mkdir()
+    for name in ("claims.yaml", "published_results.csv"):
+        (found / name).write_bytes((manifests / name).read_bytes())
+    return found
+
+
+def save(*made_up: dict[str, Any]) -> None:
+    saved.save("baseline", [{**{key: {} for key in saved.KEYS}, **record} for record in made_up])
+
+
+def test_the_table_is_computed_once_and_again_where_a_record_or_a_claim_is_another(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def d04() -> tuple[str, float]:
+        row = table.verdict_table().set_index(["claim", "level"]).loc[("D04", "real")]
+        return row["verdict"], row["margin"]
+
+    computed: list[int] = []
+    monkeypatch.setattr(table, "all_rows", lambda *given: computed.append(1) or all_rows(*given))
+    save(*arms(u512=OLD, u512_lact_printed=np.add(OLD, 3)))
+    assert d04() == d04() == ("supported", 1.1)
+    table.verdict_table(detail=True)
+    own = table.verdict_table()
+    own["verdict"] = "nothing that anyone else sees"
+    assert d04() == ("supported", 1.1)
+    assert len(computed) == 1
+    records = arms(u512=OLD, u512_lact_printed=np.add(OLD, 3))
+    records[-1]["selected"]["test"] = look(OLD[-1] - 1)  # the same run, name and all, with another result
+    save(*records)
+    assert d04() == ("inconclusive", 1.1)
+    text = (elsewhere / "claims.yaml").read_text().replace("margin: 1.1", "margin: 1.2")
+    (elsewhere / "claims.yaml").write_text(text)
+    assert d04() == ("inconclusive", 1.2)
+    assert len(computed) == 3
 
 
 def test_the_headline_counts_authors_claims_only() -> None:
