@@ -59,6 +59,7 @@ class DataConfig:
     augmentation: str = "window"  # a registered recipe; "window" is the random square of ``crop``
     flip: bool = True  # mirror half of the training images; False where a mirror image is something else, as of letters
     sampler: Component = Component("pk")  # draws the batches; "pk": P classes of K images each
+    attribute_threshold: float = 0.5  # share from which on an attribute counts as present, where it is one of a class
 
     def __post_init__(self) -> None:
         _require(self.split in SPLITS, self, "split", f"one of {', '.join(SPLITS)}")
@@ -69,6 +70,7 @@ class DataConfig:
         _require(0 < self.crop <= 1, self, "crop", "above 0 and at most 1")
         _require(self.classes_per_batch >= 2, self, "classes_per_batch", "at least 2 (negative pairs need two classes)")
         _require(self.images_per_class >= 2, self, "images_per_class", "at least 2 (positive pairs need two images)")
+        _require(0 < self.attribute_threshold <= 1, self, "attribute_threshold", "above 0 and at most 1")
         _require(self.limit_classes >= 0, self, "limit_classes", "0 (all) or more")
         _require(self.limit_images >= 0, self, "limit_images", "0 (all) or more")
 

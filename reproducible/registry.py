@@ -59,6 +59,7 @@ REGISTRY: Mapping[str, Mapping[str, Entry]] = {
     },
     "sampler": {
         "pk": Entry("reproducible.data.sampler:PKSampler"),
+        "image_wise": Entry("reproducible.data.sampler:ImageWise"),
     },
     "augmentation": {
         "window": Entry("reproducible.data.augmentation:Window"),

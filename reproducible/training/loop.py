@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from reproducible.config import KEPT, RunConfig
+from reproducible.data.attributes import attributes_of
 from reproducible.data.augmentation import augmentation
 from reproducible.data.sampler import build_sampler
 from reproducible.data.store import Store
@@ -67,6 +68,8 @@ class Training:
         self.augmentation = augmentation(config.data)
         self.images = images_of(store, config.data, device)
         self.boxes = boxes_of(store) if config.data.boxes else None
+        known = attributes_of(store, config.data.attribute_threshold)
+        self.attributes = None if known is None else torch.from_numpy(known.present).to(device, torch.float32)
         self.model = build_model(config)
         initialise(self.model, config.seed)
         self.model.to(device, memory_format=torch.channels_last).train()
@@ -95,8 +98,11 @@ class Training:
         stored = self.images[indices.to(self.images.device)]
         labels = torch.from_numpy(self.store.labels)[indices].to(self.device)
         known = None if self.boxes is None else self.boxes[indices]
-        batch = cut_out(data, stored, boxes, labels, known, flip)
-        return batch if pairs is None else replace(batch, pairs=tuple(part.to(self.device) for part in pairs))
+        return replace(
+            cut_out(data, stored, boxes, labels, known, flip),
+            attributes=None if self.attributes is None else self.attributes[indices.to(self.device)],
+            pairs=None if pairs is None else tuple(part.to(self.device) for part in pairs),
+        )
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Named losses of a batch; the trunk in the precision of the configuration, everything behind it in fp32.
