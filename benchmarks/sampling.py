@@ -18,7 +18,7 @@ from pytorch_metric_learning.miners import DistanceWeightedMiner
 from training_step import medians
 
 from reproducible import registry
-from reproducible.config import Component, OptimiserConfig
+from reproducible.config import OptimiserConfig, Term
 from reproducible.losses.mining import DistanceWeighted
 from reproducible.losses.objective import build_objective
 from reproducible.training.optim import build_optimiser
@@ -35,7 +35,7 @@ def main() -> None:
     images = (torch.rand(len(labels), 3, SIDE, SIDE) * 255).contiguous(memory_format=torch.channels_last)
     model = registry.build("model", "vem", registry.build("backbone", "compact_googlenet"))
     model.to(memory_format=torch.channels_last)
-    objective = build_objective([Component("margin"), Component("penalty", {"name": "L_var"})])
+    objective = build_objective([Term("margin"), Term("penalty", {"name": "L_var"})])
     optimiser = build_optimiser(model, objective, OptimiserConfig())
     learned = model(images).learners[0].detach()
     ours, theirs = DistanceWeighted(), DistanceWeightedMiner()

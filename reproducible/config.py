@@ -12,9 +12,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
+import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
@@ -24,6 +26,7 @@ PRECISIONS = ("fp32", "bf16")
 KEPT = ("neighbours", "matches")
 MEASURES = ("clusters", "gate", "variances", "branches", "windows", "attributes")
 INSIDE = ("image", "object")
+READ = ("learners", "embedding", "output")
 SPLITS = ("half", "canonical", "staged", "staged_control")
 
 
@@ -38,6 +41,45 @@ class Component:
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Term(Component):
+    """A loss of the objective.
+
+    Attributes:
+        on: what it reads: each of the ``learners``, the ``embedding`` that they make together, or the whole ``output``;
+            empty: what the registry says of the loss.
+        weight: its factor, beside any that the loss has among its options.
+        label: what it is called in curves; empty: its option ``name``, if it has one, or the loss.
+    """
+
+    on: str = ""
+    weight: float = 1.0
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        _require(self.on in ("", *READ), self, "on", f"one of {', '.join(READ)}")
+        _require(0 < self.weight < math.inf, self, "weight", "above 0 and finite")
+        _require(re.fullmatch(r"[\w-]*", self.label) is not None, self, "label", "of letters, digits, _ and -")
+
+    @property
+    def known_as(self) -> str:
+        """The key of its curve."""
+        return self.label or self.options.get("name", self.name)
+
+
+def labels_of(terms: Sequence[Term]) -> tuple[str, ...]:
+    """What the terms of an objective are called in curves.
+
+    Raises:
+        UserError: if two are called the same.
+    """
+    labels = tuple(term.known_as for term in terms)
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UserError(f"RunConfig.objective has two terms called {label!r}; give one of them another label.")
+    return labels
 
 
 @dataclass(frozen=True)
@@ -137,7 +179,7 @@ class RunConfig:
     data: DataConfig = DataConfig()
     backbone: Component = Component("bvlc_googlenet")
     model: Component = Component("unified")
-    objective: tuple[Component, ...] = (Component("binomial_deviance"),)
+    objective: tuple[Term, ...] = (Term("binomial_deviance"),)
     optimiser: OptimiserConfig = OptimiserConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     steps: int = 400  # 0: the network as it is
@@ -151,6 +193,8 @@ class RunConfig:
         _require(self.seed >= 0, self, "seed", "0 or more")
         _require(self.precision in PRECISIONS, self, "precision", f"one of {', '.join(PRECISIONS)}")
         _require(len(self.objective) > 0, self, "objective", "at least one loss")
+        _require(all(isinstance(term, Term) for term in self.objective), self, "objective", "made of terms")
+        labels_of(self.objective)
         _require(self.steps % self.evaluation.every == 0, self, "steps", f"a multiple of {self.evaluation.every}")
 
     @property

@@ -20,11 +20,12 @@ from reproducible.resources import UserError, nearest_name
 @dataclass(frozen=True)
 class Entry:
     """A component: ``target`` is ``module:attribute``, ``version`` its behaviour version, ``weights`` the asset that
-    it starts from unless its options say otherwise."""
+    it starts from unless its options say otherwise, ``on`` what a term of this loss reads unless it says otherwise."""
 
     target: str
     version: int = 1
     weights: str | None = None
+    on: str = "learners"
 
 
 REGISTRY: Mapping[str, Mapping[str, Entry]] = {
@@ -48,14 +49,16 @@ REGISTRY: Mapping[str, Mapping[str, Entry]] = {
     },
     "loss": {
         "binomial_deviance": Entry("reproducible.losses.binomial_deviance:BinomialDeviance"),
-        "activation_decay": Entry("reproducible.losses.activation_decay:ActivationDecay"),
-        "unit_rows": Entry("reproducible.losses.activation_decay:UnitRows"),
-        "orthogonality": Entry("reproducible.losses.activation_decay:Orthogonality"),
         "margin": Entry("reproducible.losses.margin:MarginLoss"),
-        "penalty": Entry("reproducible.losses.penalty:Penalty"),
-        "adversary": Entry("reproducible.losses.adversarial:Adversary"),
-        "push_apart": Entry("reproducible.losses.adversarial:PushApart"),
-        "gate_repulsion": Entry("reproducible.losses.adversarial:GateRepulsion"),
+        "pml": Entry("reproducible.losses.pml:PML"),
+        "activation_decay": Entry("reproducible.losses.activation_decay:ActivationDecay", on="output"),
+        "unit_rows": Entry("reproducible.losses.unit_rows:UnitRows", on="output"),
+        "orthogonality": Entry("reproducible.losses.orthogonality:Orthogonality", on="output"),
+        "penalty": Entry("reproducible.losses.penalty:Penalty", on="output"),
+        "adversary": Entry("reproducible.losses.adversary:Adversary", on="output"),
+        "push_apart": Entry("reproducible.losses.push_apart:PushApart", on="output"),
+        "divergence": Entry("reproducible.losses.divergence:Divergence", on="output"),
+        "gate_repulsion": Entry("reproducible.losses.gate_repulsion:GateRepulsion", on="output"),
     },
     "sampler": {
         "pk": Entry("reproducible.data.sampler:PKSampler"),
@@ -72,7 +75,7 @@ REGISTRY: Mapping[str, Mapping[str, Entry]] = {
 }
 """By kind and name. What stands behind a builder:
 
-- ``backbone``: nothing; ``model``: the backbone; ``loss``: nothing.
+- ``backbone`` and ``loss``: nothing; ``model``: the backbone.
 - ``sampler``: the labels of the images, the classes to draw from, P and K; it draws indices and, where it fixes them,
   pairs (:class:`reproducible.data.sampler.PKSampler`).
 - ``augmentation``: the configuration of the data (:class:`reproducible.data.augmentation.Augmentation`).
@@ -106,15 +109,20 @@ def build(kind: str, name: str, /, *args: Any, **options: Any) -> Any:
         options: keyword options of the builder.
 
     Raises:
-        UserError: for an unknown name or an option that the builder does not take, with the nearest known one; for an
-            option of the wrong type, where the builder declares types (a loss of another library may not).
+        UserError: for an unknown name or an option that the builder does not take, with the nearest known one; for one
+            that is missing, or of the wrong type, where the builder declares types (that of another library may not).
     """
     module, attribute = entry(kind, name).target.split(":")
     builder: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-    parameters = list(inspect.signature(builder).parameters)
+    signature = list(inspect.signature(builder).parameters.values())
+    parameters = [p.name for p in signature]
     for option in options:
         if option not in parameters[len(args) :]:
             raise UserError(f"{kind} {name!r} has no option {option!r}.{nearest_name(option, parameters[len(args) :])}")
+    needed = [p.name for p in signature[len(args) :] if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    missing = [option for option in needed if option not in options]
+    if missing:
+        raise UserError(f"{kind} {name!r} needs the option {missing[0]!r}.")
     hints = typing.get_type_hints(builder.__init__ if inspect.isclass(builder) else builder)
     for key in options.keys() & hints.keys():
         options[key] = convert(hints[key], options[key], f"option {key!r} of {kind} {name!r}")

@@ -13,6 +13,11 @@ RunRecord = dict[str, Any]
 """What a run leaves behind: plain values, one JSON line; ``records.py`` documents its keys."""
 
 
+def at_least_fp32(values: Tensor) -> Tensor:
+    """What may be in half precision, in single precision; double precision stays."""
+    return values if values.dtype.itemsize >= 4 else values.float()
+
+
 @dataclass
 class Batch:
     """Images with what is known about them.
@@ -60,10 +65,7 @@ class Scale:
     @property
     def mean_factors(self) -> Tensor | None:
         """Factors averaged over positions, :math:`(J, N, C)`, in fp32 at least."""
-        if self.factors is None:
-            return None
-        wide = self.factors if self.factors.dtype.itemsize >= 4 else self.factors.float()
-        return wide.mean(dim=(3, 4))
+        return None if self.factors is None else at_least_fp32(self.factors).mean(dim=(3, 4))
 
 
 @dataclass

@@ -84,7 +84,7 @@ class MarginLoss(nn.Module):
         Raises:
             ValueError: if the shapes do not fit; if there is no positive pair, or no negative one to draw.
         """
-        check_batch(embeddings, labels)
+        embeddings = check_batch(embeddings, labels)
         first, positives, second, negatives = as_pairs(indices_tuple or self.choose(embeddings, labels))
         unit = F.normalize(embeddings, dim=1)
         return margin_loss(

@@ -86,7 +86,7 @@ class DistanceWeighted(nn.Module):
         Raises:
             ValueError: if the shapes do not fit, or there is no positive or no negative pair.
         """
-        check_batch(embeddings, labels)
+        embeddings = check_batch(embeddings, labels)
         anchors, positives = positive_pairs(labels)
         if len(anchors) == len(labels) * (len(labels) - 1):
             raise ValueError(f"the batch has no negative pair: {len(labels)} images of one class")

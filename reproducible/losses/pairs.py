@@ -6,14 +6,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reproducible.types import at_least_fp32
+
 Pairs = tuple[Tensor, Tensor, Tensor, Tensor]
 """Anchors, positives, anchors, negatives: indices into the batch, as pytorch-metric-learning's miners give them."""
 Triplets = tuple[Tensor, Tensor, Tensor]
 """Anchors, positives, negatives."""
 
 
-def check_batch(embeddings: Tensor, labels: Tensor) -> None:
-    """Embeddings and labels belong together.
+def check_batch(embeddings: Tensor, labels: Tensor) -> Tensor:
+    """The door of every loss of embeddings and labels: they belong together, and half types are lifted.
+
+    Squared norms leave the range of half precision, and the gradient of what is infinite is zero.
+
+    Returns:
+        The embeddings, in fp32 at least.
 
     Raises:
         ValueError: if the shapes do not fit.
@@ -22,6 +29,7 @@ def check_batch(embeddings: Tensor, labels: Tensor) -> None:
         raise ValueError(
             f"need (N, d) embeddings and (N,) labels, got {tuple(embeddings.shape)}, {tuple(labels.shape)}"
         )
+    return at_least_fp32(embeddings)
 
 
 def positive_pairs(labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,8 +73,7 @@ def pair_similarities(
     Raises:
         ValueError: if the shapes do not fit or there is no positive pair.
     """
-    check_batch(embeddings, labels)
-    unit = F.normalize(embeddings, dim=1)
+    unit = F.normalize(check_batch(embeddings, labels), dim=1)
     similarity = unit @ unit.T
     if indices_tuple is None:
         row, column = torch.triu_indices(len(labels), len(labels), offset=1, device=labels.device)

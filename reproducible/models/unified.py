@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reproducible.backbones.base import Backbone
-from reproducible.types import Output, Scale
+from reproducible.types import Output, Scale, at_least_fp32
 
 
 class Learner(nn.Linear):
@@ -18,11 +18,6 @@ class Learner(nn.Linear):
 
     def reset_parameters(self) -> None:
         nn.init.orthogonal_(self.weight)
-
-
-def at_least_fp32(maps: Tensor) -> Tensor:
-    """Maps of a trunk that may have run in half precision; double precision stays."""
-    return maps.to(torch.promote_types(maps.dtype, torch.float32))
 
 
 class Unified(nn.Module):

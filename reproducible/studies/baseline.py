@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from reproducible.config import Component, DataConfig, EvaluationConfig, OptimiserConfig, RunConfig
+from reproducible.config import Component, DataConfig, EvaluationConfig, OptimiserConfig, RunConfig, Term
 from reproducible.studies.base import Arm, Params, Study, Tuning
 
 LACT_RELEASED = 0.014 * 2 / 512  # the released code's factor of |x|^2 at d = 512, as lambda_1 of Eq. 6
 
 
-def objective(params: Params) -> tuple[Component, ...]:
+def objective(params: Params) -> tuple[Term, ...]:
     """The losses of U_d.
 
     Args:
         params: ``gamma``; ``lact`` and ``ntri`` (weights of the two parts of Eq. 6, 0: without), ``orthogonal`` (weight
             of the matrix-product reading), ``released`` (the released code's form of the activation term).
     """
-    losses = [Component("binomial_deviance", {"gamma": params["gamma"]})]
+    losses = [Term("binomial_deviance", {"gamma": params["gamma"]})]
     if params["lact"]:
         options = {"released": True} if params["released"] else {}
-        losses.append(Component("activation_decay", {"weight": params["lact"], **options}))
+        losses.append(Term("activation_decay", {"weight": params["lact"], **options}))
     if params["ntri"]:
-        losses.append(Component("unit_rows", {"weight": params["ntri"]}))
+        losses.append(Term("unit_rows", {"weight": params["ntri"]}))
     if params["orthogonal"]:
-        losses.append(Component("orthogonality", {"weight": params["orthogonal"]}))
+        losses.append(Term("orthogonality", {"weight": params["orthogonal"]}))
     return tuple(losses)
 
 

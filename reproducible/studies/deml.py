@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from reproducible.config import Component, DataConfig, EvaluationConfig, OptimiserConfig, RunConfig
+from reproducible.config import Component, DataConfig, EvaluationConfig, OptimiserConfig, RunConfig, Term
 from reproducible.studies import baseline
 from reproducible.studies.base import Arm, Params, Study
 
@@ -37,7 +37,7 @@ def model(params: Params, dim: int) -> Component:
     return Component("deml", {"dim": dim, **options})
 
 
-def objective(params: Params, dim: int, steps: int) -> tuple[Component, ...]:
+def objective(params: Params, dim: int, steps: int) -> tuple[Term, ...]:
     """The losses: those of U_d on each learner, and what makes branches differ.
 
     Args:
@@ -51,10 +51,6 @@ def objective(params: Params, dim: int, steps: int) -> tuple[Component, ...]:
     first, *decay = baseline.objective(params)
     losses = [replace(first, options={**first.options, "mined": True}) if params["mined"] else first, *decay]
     branches = params["branches"]
-    if branches > 1:
-        losses = [
-            replace(x, options={**x.options, "branches": branches}) if x.options.get("released") else x for x in losses
-        ]
     switches = ({"plain": True} if params["plain"] else {}) | ({} if params["shifted"] else {"shifted": False})
     if branches > 1 and params["adversary"]:
         options = {
@@ -64,12 +60,12 @@ def objective(params: Params, dim: int, steps: int) -> tuple[Component, ...]:
             "weight": params["adversary"],
             "rise": 2 * steps // 3 if params["ramp"] else 0,
         }
-        losses.append(Component("adversary", options | switches))
+        losses.append(Term("adversary", options | switches))
     if params["apart"]:
         options = {"branches": branches, "weight": params["apart"], "margin": params["margin"]}
-        losses.append(Component("push_apart", options | ({"squares": True} if params["squares"] else {})))
+        losses.append(Term("push_apart", options | ({"squares": True} if params["squares"] else {})))
     if params["repulsion"]:
-        losses.append(Component("gate_repulsion", {"weight": params["repulsion"]}))
+        losses.append(Term("gate_repulsion", {"weight": params["repulsion"]}))
     return tuple(losses)
 
 

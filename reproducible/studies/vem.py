@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reproducible.config import Component, DataConfig, EvaluationConfig, OptimiserConfig, RunConfig
+from reproducible.config import Component, DataConfig, EvaluationConfig, OptimiserConfig, RunConfig, Term
 from reproducible.studies.base import Arm, Params, Study, Tuning
 
 PRINTED_LACT = {"lact": 0.014, "ntri": 0.25}  # as DeML prints them
@@ -32,7 +32,7 @@ def model(params: Params, dim: int) -> Component:
     return Component("vem", {"dim": dim, **{name: params[name] for name in names}, **faster})
 
 
-def objective(params: Params) -> tuple[Component, ...]:
+def objective(params: Params) -> tuple[Term, ...]:
     """The losses.
 
     Args:
@@ -41,13 +41,13 @@ def objective(params: Params) -> tuple[Component, ...]:
             of L_act (0: without).
     """
     options = {name: params[name] for name in ("learn_beta", "gamma") if params[name]}
-    losses = [Component(params["loss"], options)]
+    losses = [Term(params["loss"], options)]
     if params["lvar"]:
-        losses.append(Component("penalty", {"name": "L_var", "weight": params["lvar"]}))
+        losses.append(Term("penalty", {"name": "L_var", "weight": params["lvar"]}))
     if params["lact"]:
-        losses.append(Component("activation_decay", {"weight": params["lact"]}))
+        losses.append(Term("activation_decay", {"weight": params["lact"]}))
     if params["ntri"]:
-        losses.append(Component("unit_rows", {"weight": params["ntri"]}))
+        losses.append(Term("unit_rows", {"weight": params["ntri"]}))
     return tuple(losses)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reproducible import registry
-from reproducible.config import Component
+from reproducible.config import Term
 from reproducible.losses.objective import build_objective
 from reproducible.training.seeding import generator, initialise
 from reproducible.types import Batch, Output, Scale
@@ -29,9 +30,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "penalty": {"name": "L_var"},
     "adversary": {"dim": 16, "branches": 2},
     "push_apart": {"branches": 2},
+    "divergence": {"margin": 4.0},
+    "pml": {"name": "ContrastiveLoss"},
 }
 """Options of losses that lack a default, or need another for two learners of 16. Margin takes all pairs, since devices
 would draw different ones."""
+BORROWED = {"timm": "timm", "pml": "pytorch_metric_learning"}
+"""Components of other packages; left out where those are not installed."""
 _TRUNK = "compact_googlenet"  # under each model: it ships, and is fast
 
 
@@ -73,9 +78,11 @@ def compare(kind: str, name: str, one: Side, other: Side, tolerance: float | Non
 
 
 def compare_all(one: Side, other: Side) -> Iterator[Agreement]:
-    """Every backbone, model and loss in turn."""
+    """Every backbone, model and loss that can be built here, in turn."""
     for kind in TOLERANCES:
         for name in registry.REGISTRY[kind]:
+            if name in BORROWED and find_spec(BORROWED[name]) is None:
+                continue
             yield compare(kind, name, one, other)
 
 
@@ -132,7 +139,7 @@ class _Learners(nn.Module):
 
 
 def _loss(name: str, side: Side) -> tuple[nn.Module, Tensor]:
-    module = nn.ModuleList([_Learners(), build_objective([Component(name, OPTIONS.get(name, {}))])])
+    module = nn.ModuleList([_Learners(), build_objective([Term(name, OPTIONS.get(name, {}))])])
     initialise(module, 0)
     module.to(side.device)
     pooled = torch.randn(12, 32, generator=generator(0, "selfcheck", "pooled")).to(side.device)

@@ -22,7 +22,7 @@ from tiny_runs import TinyTrunk, make_store, register, training
 from torch import Tensor
 
 from reproducible import registry
-from reproducible.config import Component, EvaluationConfig
+from reproducible.config import EvaluationConfig, Term
 from reproducible.losses.objective import build_objective
 from reproducible.training.seeding import initialise
 from reproducible.types import Batch, Output, Scale
@@ -36,7 +36,9 @@ OPTIONS: dict[str, dict[str, Any]] = {  # where the defaults are not for the sma
     "zoomed": {"dim": 16, "layers": ["high"]},
     "adversary": {"dim": 4, "branches": 2, "rise": 4},
     "push_apart": {"branches": 2},
+    "divergence": {"margin": 3.0},
     "penalty": {"name": "L_var"},
+    "pml": {"name": "ContrastiveLoss"},
 }
 
 
@@ -84,7 +86,7 @@ def model_curve(name: str) -> list[float]:
 
 def loss_curve(name: str) -> list[float]:
     """Two learners over six images of three classes, with gates and a penalty; the same chance in every step."""
-    objective = build_objective([Component(name, OPTIONS.get(name, {}))]).double()
+    objective = build_objective([Term(name, OPTIONS.get(name, {}))]).double()
     initialise(objective, 3)
     labels = torch.tensor([0, 0, 1, 1, 2, 2])
     inputs = tuple(draw(6, 8, seed=10 + j) - 0.3 for j in range(2))

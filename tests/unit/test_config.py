@@ -16,6 +16,7 @@ from reproducible.config import (
     EvaluationConfig,
     OptimiserConfig,
     RunConfig,
+    Term,
     digest,
     from_dict,
     override,
@@ -28,7 +29,7 @@ FIXED = RunConfig(
     arm="u512",
     data=DataConfig(draw=3, classes_per_batch=8, images_per_class=3),
     model=Component("unified", {"dim": 512}),
-    objective=(Component("binomial_deviance", {"gamma": 25.0}), Component("activation_decay", {"weight": 0.014})),
+    objective=(Term("binomial_deviance", {"gamma": 25.0}), Term("activation_decay", {"weight": 0.014})),
     optimiser=OptimiserConfig(lr=1e-5, head_multiplier=10.0),
     evaluation=EvaluationConfig(every=50, test_every=100),
     steps=400,
@@ -74,6 +75,10 @@ def test_digest_ignores_labels_and_order_of_versions() -> None:
         ("precision", "bf16"),
         ("data.augmentation", "vem"),
         ("data.sampler", {"name": "another"}),
+        ("objective", [{"name": "binomial_deviance", "options": {"gamma": 25.0}}]),
+        ("objective", [*to_dict(FIXED.objective[:1]), {**to_dict(FIXED.objective[1]), "weight": 0.5}]),
+        ("objective", [*to_dict(FIXED.objective[:1]), {**to_dict(FIXED.objective[1]), "on": "output"}]),
+        ("objective", [*to_dict(FIXED.objective[:1]), {**to_dict(FIXED.objective[1]), "label": "decay"}]),
         ("data.sampler.options", {"size": 3}),
         ("data.attribute_threshold", 0.3),
         ("deterministic", True),
@@ -116,17 +121,31 @@ def test_sparse_form_holds_what_differs_from_the_defaults_only() -> None:
     lr=st.floats(1e-8, 1e3),
     every=st.integers(1, 100),
     looks=st.integers(1, 20),
-    terms=st.lists(st.sampled_from(["binomial_deviance", "unit_rows"]), min_size=1, max_size=3),
+    terms=st.lists(
+        st.tuples(st.sampled_from(["margin", "unit_rows"]), st.sampled_from(["", "embedding"]), st.floats(1e-8, 1e8)),
+        min_size=1,
+        max_size=3,
+    ),
     options=st.dictionaries(st.text("abc", min_size=1), st.floats(allow_nan=False) | st.integers() | st.booleans()),
     sparse=st.booleans(),
 )
 def test_round_trip(
-    draw: int, lr: float, every: int, looks: int, terms: list[str], options: dict[str, Any], sparse: bool
+    draw: int,
+    lr: float,
+    every: int,
+    looks: int,
+    terms: list[tuple[str, str, float]],
+    options: dict[str, Any],
+    sparse: bool,
 ) -> None:
+    objective = (
+        Term(name, options, on, weight, f"{name}-{number}" if number else "")
+        for number, (name, on, weight) in enumerate(terms)
+    )
     config = RunConfig(
         data=DataConfig(draw=draw),
         model=Component("unified", options),
-        objective=tuple(Component(name, options) for name in terms),
+        objective=tuple(objective),
         optimiser=OptimiserConfig(lr=lr),
         evaluation=EvaluationConfig(every=every, test_every=every),
         steps=every * looks,
@@ -204,6 +223,7 @@ def test_whole_numbers_are_good_enough_for_fractions() -> None:
         ("seed", -1, "RunConfig.seed must be 0 or more, got -1"),
         ("precision", "fp16", "RunConfig.precision must be one of fp32, bf16, got 'fp16'"),
         ("objective", [], "RunConfig.objective must be at least one loss"),
+        ("objective", [{"name": "margin"}] * 2, "RunConfig.objective has two terms called 'margin'"),
     ],
 )
 def test_values_out_of_range(path: str, value: Any, words: str) -> None:

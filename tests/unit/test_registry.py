@@ -16,7 +16,7 @@ from torch import nn
 
 from reproducible import registry
 from reproducible.backbones.base import Backbone
-from reproducible.config import Component, DataConfig, RunConfig
+from reproducible.config import Component, DataConfig, RunConfig, Term
 from reproducible.losses.objective import build_objective
 from reproducible.models import build_model
 from reproducible.resources import UserError
@@ -92,7 +92,7 @@ def test_every_loss_runs_forward_and_backward(name: str) -> None:
     gates = torch.sigmoid(torch.stack(learned))[..., None, None]
     embedding = nn.functional.normalize(learned[0])
     output = Output(embedding, (Scale(learned, inputs, (weight,) * 2, gates),), penalties=penalties)
-    objective = build_objective([Component(name, OPTIONS.get(name, {}))])
+    objective = build_objective([Term(name, OPTIONS.get(name, {}))])
     objective(output, Batch(torch.empty(4, 3, 1, 1), LABELS))  # the adversary's rise begins at 0
     (loss,) = objective(output, Batch(torch.empty(4, 3, 1, 1), LABELS)).values()
     assert loss.shape == ()
@@ -142,7 +142,7 @@ def test_options_reach_the_builder(backbone: Backbone) -> None:
 
 
 def test_versions_name_each_component_once() -> None:
-    terms = (Component("binomial_deviance"), Component("unit_rows", {"weight": 0.1}))
+    terms = (Term("binomial_deviance"), Term("unit_rows", {"weight": 0.1}))
     assert registry.versions(RunConfig(objective=terms)) == {
         "backbone/bvlc_googlenet": registry.entry("backbone", "bvlc_googlenet").version,
         "model/unified": registry.entry("model", "unified").version,

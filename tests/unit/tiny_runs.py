@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from reproducible import registry
 from reproducible.backbones.base import Backbone
-from reproducible.config import Component, DataConfig, EvaluationConfig, OptimiserConfig, RunConfig
+from reproducible.config import Component, DataConfig, EvaluationConfig, OptimiserConfig, RunConfig, Term
 from reproducible.data.manifest import load_manifest, read_classes
 from reproducible.data.store import Store
 from reproducible.models.unified import Learner
@@ -100,7 +100,7 @@ def tiny_config(**changes: Any) -> RunConfig:
         data=DataConfig(input_size=32, limit_classes=6, classes_per_batch=4, images_per_class=2),
         backbone=Component("tiny"),
         model=Component("unified", {"dim": 6}),
-        objective=(Component("binomial_deviance"), Component("unit_rows", {"weight": 0.01})),
+        objective=(Term("binomial_deviance"), Term("unit_rows", {"weight": 0.01})),
         optimiser=OptimiserConfig(lr=1e-3, head_multiplier=10.0, decay_factor=0.5, decay_every=5),
         evaluation=EvaluationConfig(every=4, test_every=8, seen_every=4, seen_images=2),
         steps=12,

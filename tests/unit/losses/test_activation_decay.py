@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,16 +11,10 @@ from tiny_runs import TinyTrunk
 from torch import Tensor
 
 from reproducible import registry
-from reproducible.losses.activation_decay import (
-    ActivationDecay,
-    Orthogonality,
-    UnitRows,
-    orthogonality,
-    squared_activation,
-    unit_rows,
-)
+from reproducible.losses.activation_decay import ActivationDecay, squared_activation
+from reproducible.losses.orthogonality import Orthogonality, orthogonality
+from reproducible.losses.unit_rows import UnitRows, unit_rows
 from reproducible.models.deml import DeML
-from reproducible.resources import UserError
 from reproducible.types import Batch, Output, Scale
 
 N, C, D = 5, 7, 4
@@ -129,7 +124,7 @@ def test_orthonormal_rows_cost_nothing_in_either() -> None:
 
 def test_document_form_reaches_the_trunk_and_released_form_does_not() -> None:
     for released in (False, True):
-        made = output(2)
+        made = output()
         ActivationDecay(released=released)(made, BATCH).backward()
         assert all((x.grad is None) == released for x in made.inputs)
         assert all(w.grad is not None and w.grad.abs().sum() > 0 for w in made.weights)
@@ -148,8 +143,11 @@ def test_released_form_weighs_the_squared_norm_by_its_weight_over_the_channels(d
 
 def test_released_form_takes_the_first_learner_of_each_scale() -> None:
     """Of two scales with two branches each: the second learners feel nothing."""
-    made = output(4)
-    loss = ActivationDecay(released=True, branches=2)(made, BATCH)
+    four = output(4)
+    (all_of,) = four.scales
+    halves = (Scale(*(part[i : i + 2] for part in (all_of.learnt, all_of.given, all_of.weights))) for i in (0, 2))
+    made = replace(four, scales=tuple(halves))
+    loss = ActivationDecay(released=True)(made, BATCH)
     expected = [0.014 / D * made.learners[i].square().sum() / N for i in (0, 2)]
     torch.testing.assert_close(loss, sum(expected) / 2)
     loss.backward()
@@ -164,8 +162,3 @@ def test_tuned_arms_can_reach_the_released_strength() -> None:
     made = Output(given, (Scale((given @ weight.T,), (given,), (weight,)),))
     ours = registry.build("loss", "activation_decay", weight=LACT_RELEASED)(made, BATCH)
     assert ours.item() == pytest.approx(ActivationDecay(released=True)(made, BATCH).item(), rel=1e-12)
-
-
-def test_options_out_of_range() -> None:
-    with pytest.raises(UserError, match=r"ActivationDecay.branches must be at least 1, got 0"):
-        ActivationDecay(branches=0)

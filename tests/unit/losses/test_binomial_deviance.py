@@ -8,7 +8,6 @@ import sys
 
 import pytest
 import torch
-from pytorch_metric_learning import losses as pml_losses
 from pytorch_metric_learning import miners
 from pytorch_metric_learning.distances import CosineSimilarity
 from pytorch_metric_learning.trainers import MetricLossOnly
@@ -16,9 +15,7 @@ from pytorch_metric_learning.utils.loss_and_miner_utils import get_all_pairs_ind
 from torch import Tensor, nn
 
 from reproducible.losses.binomial_deviance import BinomialDeviance, binomial_deviance
-from reproducible.losses.objective import Objective
 from reproducible.losses.pairs import pair_similarities
-from reproducible.types import Batch, Output, Scale
 
 DEGREES = (0, 20, 95, 130, 250, 260)  # on the unit circle, so that a cosine is the cosine of a difference
 RADII = (1.0, 3.0, 0.2, 7.0, 1.0, 0.5)  # the loss must not see them
@@ -111,6 +108,19 @@ def test_batch_without_a_negative_pair_is_the_positive_mean() -> None:
     assert torch.isfinite(points.grad).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_lifted(dtype: torch.dtype) -> None:
+    """Embeddings whose squared norm leaves the range of half precision have the loss and the slope of their values."""
+    points = (5000 * torch.randn(6, 512, generator=torch.Generator().manual_seed(0))).to(dtype)
+    single, half = points.float().requires_grad_(), points.clone().requires_grad_()
+    loss, expected = (BinomialDeviance()(x, labels()) for x in (half, single))
+    assert loss.dtype == torch.float32 and loss.item() == expected.item()
+    (2e4 * loss).backward()  # the embeddings are as large as that, and slopes as small: half precision holds neither
+    (2e4 * expected).backward()
+    assert half.grad.abs().sum() > 0
+    torch.testing.assert_close(half.grad.float(), single.grad, rtol=0.01, atol=1e-6)
+
+
 @pytest.mark.parametrize("shapes", [((6,), (6,)), ((6, 2), (5,)), ((6, 2), (6, 1))])
 def test_shapes_that_do_not_fit(shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
     with pytest.raises(ValueError, match=r"need \(N, d\) embeddings and \(N,\) labels"):
@@ -167,30 +177,6 @@ def test_runs_unchanged_in_a_trainer_of_pytorch_metric_learning(capsys: pytest.C
     BinomialDeviance()(out, labels(), pairs).backward()
     step.step()
     torch.testing.assert_close(trunk.weight, ours.weight)
-
-
-def test_losses_of_pytorch_metric_learning_run_in_our_objective() -> None:
-    """Its contrastive loss, applied to each learner and averaged, beside one of ours."""
-    first, second = embeddings(torch.float32), embeddings(torch.float32).flip(1) + 0.3
-    contrastive = pml_losses.ContrastiveLoss()
-    objective = Objective({"contrastive": contrastive, "deviance": BinomialDeviance()})
-    batch = Batch(torch.empty(6, 3, 1, 1), labels())
-    found = objective(Output(first, (Scale((first, second)),)), batch)
-    mean = (contrastive(first, labels()) + contrastive(second, labels())) / 2
-    torch.testing.assert_close(found["contrastive"], mean)
-    ours = [BinomialDeviance()(x, labels()) for x in (first, second)]
-    torch.testing.assert_close(found["deviance"], torch.stack(ours).mean())
-
-
-def test_parameters_of_a_loss_belong_to_the_objective() -> None:
-    proxies = pml_losses.ProxyNCALoss(num_classes=3, embedding_size=2)
-    objective = Objective({"proxy": proxies})
-    assert [p.shape for p in objective.parameters()] == [(3, 2)]
-    found = objective(
-        Output(embeddings(torch.float32), (Scale((embeddings(torch.float32),)),)), Batch(torch.empty(6), labels())
-    )
-    found["proxy"].backward()
-    assert proxies.proxies.grad.abs().sum() > 0
 
 
 def test_mined_takes_one_negative_for_each_positive_pair() -> None:

@@ -13,7 +13,7 @@ from pytorch_metric_learning.trainers import MetricLossOnly
 from torch import Tensor, nn
 
 from reproducible import registry
-from reproducible.config import Component
+from reproducible.config import Term
 from reproducible.losses.binomial_deviance import BinomialDeviance
 from reproducible.losses.margin import MarginLoss
 from reproducible.losses.mining import DistanceWeighted
@@ -175,7 +175,7 @@ def test_miner_serves_other_losses() -> None:
 
 
 def test_penalty_is_a_term_under_its_own_name() -> None:
-    objective = build_objective([Component("margin"), Component("penalty", {"name": "L_var", "weight": 0.5})])
+    objective = build_objective([Term("margin"), Term("penalty", {"name": "L_var", "weight": 0.5})])
     value = torch.tensor(3.0, requires_grad=True)
     output = Output(embeddings(), (Scale((embeddings(),)),), penalties={"L_var": value, "other": value})
     found = objective(output, Batch(torch.empty(10, 3, 1, 1), LABELS))
@@ -189,9 +189,3 @@ def test_penalty_that_the_model_does_not_compute() -> None:
     output = Output(embeddings(), (Scale((embeddings(),)),), penalties={"L_var": torch.tensor(1.0)})
     with pytest.raises(UserError, match=r"no penalty 'L_vr'. Did you mean 'L_var'\? Known: L_var."):
         Penalty("L_vr")(output, Batch(torch.empty(10, 3, 1, 1), LABELS))
-
-
-def test_two_terms_of_one_name() -> None:
-    twice = [Component("penalty", {"name": "L_var"}), Component("penalty", {"name": "L_var", "weight": 2.0})]
-    with pytest.raises(UserError, match=r"RunConfig\.objective has two terms named 'L_var'"):
-        build_objective(twice)

@@ -12,7 +12,7 @@ from tiny_runs import TinyTrunk, make_store, register, training
 from torch import Tensor
 
 from reproducible import registry
-from reproducible.config import Component
+from reproducible.config import Component, Term
 from reproducible.models.unified import Unified
 from reproducible.models.vem import VEM
 from reproducible.resources import UserError
@@ -186,7 +186,7 @@ def test_runs_from_its_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyP
     register(monkeypatch)
     monkeypatch.setenv("REPRODUCIBLE_PROGRESS", "0")
     store, vem = make_store(), Component("vem", {"dim": 6})
-    both = (Component("margin", {"learn_beta": True, "classes": 81}), Component("penalty", {"name": "L_var"}))
+    both = (Term("margin", {"learn_beta": True, "classes": 81}), Term("penalty", {"name": "L_var"}))
     runs = {}
     for name, objective in (("both", both), ("again", both), ("gate", both[:1])):
         runs[name] = training(tmp_path / name, store, model=vem, objective=objective, steps=4)

@@ -104,7 +104,7 @@ def test_released_model_is_the_released_one() -> None:
     assert found.model.options["locality"] == 0.15
     assert terms["binomial_deviance"]["gamma"] == 35
     assert terms["push_apart"] == {"branches": 3, "weight": 0.2, "margin": 2.0}
-    assert terms["activation_decay"] == {"weight": 0.014, "released": True, "branches": 3}
+    assert terms["activation_decay"] == {"weight": 0.014, "released": True}
     # Of each scale's metric loss, which is a third of the whole here, and of a matrix that three learners share:
     assert terms["unit_rows"]["weight"] * 3 * 3 == pytest.approx(0.5 / 56)
     assert "adversary" not in terms

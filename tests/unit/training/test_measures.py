@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from tiny_runs import SIDE, training
 
-from reproducible.config import Component, EvaluationConfig, to_dict
+from reproducible.config import Component, EvaluationConfig, Term, to_dict
 from reproducible.data.store import Store
 from reproducible.data.transforms import crop_resize
 from reproducible.encoding import decode_clusters, encode_clusters, run_lengths
@@ -25,7 +25,7 @@ from reproducible.training.loop import Training
 from reproducible.types import Output
 
 VEM = Component("vem", {"dim": 6, "std": 1.0})
-LOSSES = (Component("margin"), Component("penalty", {"name": "L_var"}))
+LOSSES = (Term("margin"), Term("penalty", {"name": "L_var"}))
 ALL = ("clusters", "gate", "variances")
 
 

@@ -9,7 +9,7 @@ from tiny_runs import TinyTrunk
 from torch import nn
 
 from reproducible.config import OptimiserConfig
-from reproducible.losses.adversarial import Adversary
+from reproducible.losses.adversary import Adversary
 from reproducible.losses.binomial_deviance import BinomialDeviance
 from reproducible.losses.margin import MarginLoss
 from reproducible.losses.objective import Objective

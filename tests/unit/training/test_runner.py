@@ -18,7 +18,7 @@ import torch
 from tiny_runs import TinyTrunk, spied, tiny_config, without_machine
 
 from reproducible import records, registry, resources
-from reproducible.config import Component, EvaluationConfig, RunConfig, from_dict
+from reproducible.config import Component, EvaluationConfig, RunConfig, Term, from_dict
 from reproducible.data.splits import split
 from reproducible.data.store import Store
 from reproducible.data.transforms import center_boxes, crop_resize
@@ -105,9 +105,7 @@ def test_untouched_is_computed_once_for_a_draw(monkeypatch: pytest.MonkeyPatch) 
     looks = spied(monkeypatch, runner, "evaluate", lambda *arguments, **options: options["feature"])
     first = run(tiny_config())
     assert looks == ["conv"] * 3  # validation, test, seen
-    other = run(
-        tiny_config(model=Component("unified", {"dim": 3}), objective=(Component("binomial_deviance"),), seed=4)
-    )
+    other = run(tiny_config(model=Component("unified", {"dim": 3}), objective=(Term("binomial_deviance"),), seed=4))
     assert len(looks) == 3
     assert first["untouched"] == other["untouched"]
     third = run(tiny_config(data=replace(tiny_config().data, draw=4)))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from reproducible import registry
-from reproducible.losses import activation_decay
+from reproducible.losses import unit_rows
 from reproducible.training import selfcheck
 from reproducible.training.selfcheck import Side, compare
 
@@ -46,14 +46,14 @@ def test_numbers_that_are_not_finite_never_agree() -> None:
 
 def test_a_wrong_gradient_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second side computes the same values and another slope."""
-    original, calls = activation_decay.unit_rows, []
+    original, calls = unit_rows.unit_rows, []
 
     def bent(weights: tuple[Tensor, ...]) -> Tensor:
         calls.append(1)
         value = original(weights)
         return value if len(calls) == 1 else value.detach() + 1.01 * (value - value.detach())
 
-    monkeypatch.setattr(activation_decay, "unit_rows", bent)
+    monkeypatch.setattr(unit_rows, "unit_rows", bent)
     found = compare("loss", "unit_rows", CPU, CPU)
     assert found.values < 1e-6 and found.gradient == pytest.approx(0.01, rel=1e-3) and not found.ok
 

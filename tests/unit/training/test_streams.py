@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from tiny_runs import TinyTrunk, make_store, spied, tiny_config, training, witho
 from torch import nn
 
 from reproducible import registry
-from reproducible.config import Component, DataConfig
+from reproducible.config import Component, DataConfig, Term
+from reproducible.data.sampler import PKSampler
 from reproducible.data.store import Store
+from reproducible.losses.pairs import Pairs
 from reproducible.models.unified import Learner
 from reproducible.training import sets
 from reproducible.training.loop import Training
@@ -23,7 +26,7 @@ from reproducible.training.seeding import generator, initialise, stream_seed
 from reproducible.types import Batch
 
 Make = Callable[..., Training]
-DRAWING = {"model": Component("gated", {"dim": 6}), "objective": (Component("margin"),)}  # dropout, sampled negatives
+DRAWING = {"model": Component("gated", {"dim": 6}), "objective": (Term("margin"),)}  # dropout, sampled negatives
 
 
 def train(run: Training, steps: int) -> None:
@@ -36,7 +39,7 @@ def train(run: Training, steps: int) -> None:
 def test_arm_with_one_module_more_sees_the_same(make: Make) -> None:
     """The gate draws chance when it is made and, by its dropout, in every step; nothing shared may notice."""
     plain = make("plain")
-    more = make("more", model=Component("gated", {"dim": 6}), objective=(Component("binomial_deviance"),))
+    more = make("more", model=Component("gated", {"dim": 6}), objective=(Term("binomial_deviance"),))
     ours, theirs = plain.model.state_dict(), more.model.state_dict()
     assert set(theirs) - set(ours) == {"gate.0.weight", "gate.0.bias"}
     for name in ours:
@@ -52,10 +55,37 @@ def test_objective_with_parameters_of_its_own_changes_nothing_shared(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(registry.REGISTRY["loss"], "proxies", registry.Entry(f"{ProxyNCALoss.__module__}:ProxyNCALoss"))
-    proxies = Component("proxies", {"num_classes": 81, "embedding_size": 6})
-    plain, more = make("plain"), make("more", objective=(Component("binomial_deviance"), proxies))
+    proxies = Term("proxies", {"num_classes": 81, "embedding_size": 6})
+    plain, more = make("plain"), make("more", objective=(Term("binomial_deviance"), proxies))
     torch.testing.assert_close(plain.model.state_dict(), more.model.state_dict(), rtol=0, atol=0)
     torch.testing.assert_close(plain.batch(3).images, more.batch(3).images, rtol=0, atol=0)
+
+
+class InPairs:
+    """The first two images of each of two classes are a pair of one class, and across classes pairs of two."""
+
+    def __init__(self, labels: np.ndarray, classes: Sequence[int], p: int, k: int) -> None:
+        self.inner = PKSampler(labels, classes, 2, k)
+
+    def draw(self, generator: torch.Generator) -> tuple[np.ndarray, Pairs]:
+        indices, _ = self.inner.draw(generator)
+        return indices, tuple(torch.tensor(part) for part in ([0, 2], [1, 3], [0, 1], [2, 3]))
+
+
+def test_pairs_that_a_sampler_fixes_are_those_of_the_losses(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.REGISTRY["sampler"], "in_pairs", registry.Entry("test_streams:InPairs"))
+    monkeypatch.setitem(sys.modules, "test_streams", sys.modules[__name__])
+    data = replace(tiny_config().data, sampler=Component("in_pairs"))
+    run = make("run", data=data, objective=(Term("binomial_deviance"), Term("margin")))
+    batch = run.batch(1)
+    assert len(batch.labels) == 4 and len(batch.labels.unique()) == 2
+    assert [part.tolist() for part in batch.pairs] == [[0, 2], [1, 3], [0, 1], [2, 3]]
+    assert all(part.dtype == torch.int64 for part in batch.pairs)
+    seen = [spied(monkeypatch, term, "forward", lambda *given: given[2]) for term in run.objective.terms.values()]
+    run.run()
+    assert [len(given) for given in seen] == [12, 12]
+    for pairs in (*seen[0], *seen[1]):
+        assert [part.tolist() for part in pairs] == [[0, 2], [1, 3], [0, 1], [2, 3]]
 
 
 def test_without_mirroring_the_windows_stay_the_same(make: Make) -> None:
@@ -97,7 +127,7 @@ def test_what_model_and_loss_draw_comes_from_the_run(make: Make) -> None:
 def test_arm_whose_model_draws_samples_the_same_negatives(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     chance = spied(monkeypatch, torch, "rand", lambda *_, **__: torch.get_rng_state().sum().item())
     for model in ("unified", "gated"):
-        run = make(model, model=Component(model, {"dim": 6}), objective=(Component("margin"),))
+        run = make(model, model=Component(model, {"dim": 6}), objective=(Term("margin"),))
         run.losses(run.batch(1))
     assert len(chance) == 2
     assert chance[0] == chance[1]
@@ -205,7 +235,7 @@ def test_batch_holds_p_classes_with_k_photographs_of_the_seen_classes(numbered: 
 def test_windows_and_mirroring_come_from_the_stream(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = spied(monkeypatch, sets, "crop_resize", lambda images, boxes, size, flip, **_: (boxes, size, flip))
     make("a").batch(9)
-    make("b", objective=(Component("unit_rows"),)).batch(9)
+    make("b", objective=(Term("unit_rows"),)).batch(9)
     (boxes, size, flip), (again, _, flip_again) = calls
     assert size == 32
     assert (boxes[:, 2:] - boxes[:, :2]).unique().tolist() == [35.0]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from tiny_runs import CPU, SIDE, tiny_config, training
 
-from reproducible.config import Component, DataConfig, to_dict
+from reproducible.config import Component, DataConfig, Term, to_dict
 from reproducible.data.store import Store
 from reproducible.data.transforms import crop_resize, random_boxes, random_flips, squares_in_windows
 from reproducible.resources import UserError
@@ -24,7 +24,7 @@ ZOOM = Component(
     "deml", {"scales": 2, "branches": 2, "dim": 8, "at": "low", "hidden": 3, "layers": ["high"], "source": "mean"}
 )
 OBJECT = Component("deml", {"scales": 2, "branches": 1, "dim": 8, "gate": "none", "zoom": "object"})
-GAME = (Component("binomial_deviance"), Component("adversary", {"dim": 2, "scales": 2, "branches": 2, "rise": 12}))
+GAME = (Term("binomial_deviance"), Term("adversary", {"dim": 2, "scales": 2, "branches": 2, "rise": 12}))
 
 
 def changes(**more: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The adversary and its substitute against Eq. 4 and the released formula written out pair by pair."""
+"""The adversary against Eq. 4 written out pair by pair."""
 
 from __future__ import annotations
 
@@ -7,32 +7,11 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from side_by_side import BATCH, D, N, learners, output
 
-from reproducible.losses.adversarial import (
-    Adversary,
-    Discriminator,
-    GateRepulsion,
-    PushApart,
-    push_apart,
-    ramp,
-    reverse_gradient,
-)
+from reproducible.losses.adversary import Adversary, Discriminator, ramp, reverse_gradient
 from reproducible.losses.objective import Objective
 from reproducible.resources import UserError
-from reproducible.types import Batch, Output, Scale
-
-N, D = 6, 5
-BATCH = Batch(torch.empty(N, 3, 1, 1), torch.zeros(N, dtype=torch.int64))
-
-
-def learners(count: int, seed: int = 0) -> list[Tensor]:
-    stream = torch.Generator().manual_seed(seed)
-    return [torch.randn(N, D, generator=stream, dtype=torch.float64).requires_grad_() for _ in range(count)]
-
-
-def output(found: list[Tensor]) -> Output:
-    return Output(F.normalize(found[0]), (Scale(tuple(found)),))
 
 
 def test_gradient_is_reversed_and_scaled() -> None:
@@ -63,7 +42,7 @@ def test_adversary_is_eq_4_as_a_mean(squared: bool, plain: bool) -> None:
             for other in range(j + 1, 3):
                 distance = (judged[j] - judged[other]).square().sum(1)
                 total.append(distance.mean() if squared else distance.sqrt().mean())
-    torch.testing.assert_close(loss(output(found), BATCH), 0.7 * torch.stack(total).mean())
+    torch.testing.assert_close(loss(output(found, branches=3), BATCH), 0.7 * torch.stack(total).mean())
 
 
 def test_network_ascends_where_the_rival_descends() -> None:
@@ -121,34 +100,6 @@ def test_adversary_sees_directions_only() -> None:
     assert plain(output(doubled), BATCH).item() > 2 * plain(output(found), BATCH).item()
 
 
-def test_push_apart_is_the_released_formula() -> None:
-    found = learners(6)
-    total = 0.0
-    for scale in range(2):
-        for j in range(3):
-            for other in range(j + 1, 3):
-                for n in range(N):
-                    a, b = (F.normalize(found[3 * scale + k][n], dim=0) for k in (j, other))
-                    total += max(0.0, 2 - (a - b).norm().item()) ** 2 / (2 * N) / 2  # mean over scales
-    assert push_apart(found, 3).item() == pytest.approx(total)
-    assert PushApart(3)(output(found), BATCH).item() == pytest.approx(0.2 * total)
-
-
-@pytest.mark.parametrize("margin", [1.0, 4.0])
-def test_push_apart_of_squares(margin: float) -> None:
-    """ABE's divergence at a margin of 1; at 4, the sum of 1 + cosine over the pairs, in the mean over images."""
-    found = learners(3)
-    total, cosines = 0.0, 0.0
-    for j in range(3):
-        for other in range(j + 1, 3):
-            for n in range(N):
-                a, b = (F.normalize(found[k][n], dim=0) for k in (j, other))
-                total += max(0.0, margin - (a - b).square().sum().item()) / (2 * N)
-                cosines += (1 + (a @ b).item()) / N
-    assert PushApart(3, 1.0, margin, squares=True)(output(found), BATCH).item() == pytest.approx(total)
-    assert (total == pytest.approx(cosines)) == (margin == 4.0)
-
-
 def test_rival_without_normalisation_wins_by_shrinking() -> None:
     rival = Discriminator(D, plain=True).double()
     x = F.normalize(learners(1)[0].detach())
@@ -179,38 +130,11 @@ def test_rival_without_a_shift_cannot_send_all_to_one_point() -> None:
         assert (without(x) @ without(x).T).mean().item() < 0.5
 
 
-def test_gate_repulsion_is_the_mean_cosine_of_pairs_of_gates() -> None:
-    """Of gates of channels, and of those of channels and positions in their mean over positions."""
-    gates = [torch.rand(3, N, 7, 1, 1, dtype=torch.float64), torch.rand(3, N, 7, 2, 4, dtype=torch.float64)]
-    pairs = [
-        F.cosine_similarity(of[j, n].mean((1, 2)), of[other, n].mean((1, 2)), dim=0).item()
-        for of in gates
-        for n in range(N)
-        for j, other in ((0, 1), (0, 2), (1, 2))
-    ]
-    found = Output(torch.empty(0), (*(Scale((), factors=of) for of in gates), Scale(())))
-    assert GateRepulsion(0.5)(found, BATCH).item() == pytest.approx(0.5 * sum(pairs) / len(pairs))
-    for scale in (Scale(()), Scale((), factors=gates[0][:1])):
-        with pytest.raises(UserError, match="GateRepulsion needs a model with two gates or more a scale"):
-            GateRepulsion()(Output(torch.empty(0), (scale,)), BATCH)
-
-
-def test_push_apart_leads_three_learners_to_a_mutual_cosine_of_minus_a_half() -> None:
-    x = torch.stack(learners(3)).detach().requires_grad_()
-    descent = torch.optim.Adam([x], lr=0.05)
-    for _ in range(300):
-        descent.zero_grad()
-        push_apart(list(x), 3).backward()
-        descent.step()
-    unit = F.normalize(x.detach(), dim=2)
-    assert (unit[0] * unit[1]).sum(1).tolist() == pytest.approx([-0.5] * N, abs=0.01)
-
-
 def test_equal_learners_give_finite_gradients() -> None:
     x = learners(1)[0]
-    for loss in (PushApart(2), Adversary(D, branches=2, rise=0, squared=False).double()):
-        (gradient,) = torch.autograd.grad(loss(output([x, x]), BATCH), x)
-        assert torch.isfinite(gradient).all()
+    loss = Adversary(D, branches=2, rise=0, squared=False).double()
+    (gradient,) = torch.autograd.grad(loss(output([x, x]), BATCH), x)
+    assert torch.isfinite(gradient).all()
 
 
 def test_options_that_do_not_fit() -> None:
@@ -218,12 +142,8 @@ def test_options_that_do_not_fit() -> None:
         Adversary(D, branches=1)
     with pytest.raises(UserError, match=r"Adversary.rise must be 0 .* got -1"):
         Adversary(rise=-1)
-    with pytest.raises(UserError, match=r"PushApart.branches must be at least 2"):
-        PushApart(branches=1)
-    with pytest.raises(UserError, match=r"expects 4 learners of size 5 .* has 3 of size 5"):
+    with pytest.raises(UserError, match=r"expects 2 scales of 2 learners of size 5 .* has 1 of 3 of size 5"):
         Adversary(D, scales=2, branches=2).double()(output(learners(3)), BATCH)
-    with pytest.raises(ValueError, match="3 learners are not a whole number of scales with 2 branches"):
-        push_apart(learners(3), 2)
 
 
 def test_rival_s_parameters_are_the_objective_s() -> None:

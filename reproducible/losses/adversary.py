@@ -1,4 +1,4 @@
-r"""Diversity between the learners of a scale: DeML's adversary (section 3.2, Eq. 4) and its released substitute.
+r"""DeML's adversary between the learners of a scale (section 3.2, Eq. 4).
 
 .. math::
 
@@ -9,19 +9,18 @@ plays both sides in one step. The document says nothing of F. Without normalisat
 can answer by growing, so F is ours to declare: L2-normalised input, linear, batch normalisation, ReLU, linear, batch
 normalisation, L2-normalised output, which is the form the same author uses in later code. (It has an optimum of that
 kind left: the shift of the last batch normalisation can send everything to one point.) The released code has no
-adversary in its networks but pushes the normalised outputs of two learners apart directly (:func:`push_apart`).
-Explained on page: channel-attention.
+adversary in its networks (:mod:`reproducible.losses.push_apart`). Explained on page: channel-attention.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reproducible.losses.branches import branches_of, distances
 from reproducible.resources import UserError
 from reproducible.types import Batch, Output
 
@@ -46,48 +45,6 @@ def reverse_gradient(x: Tensor, coefficient: Tensor) -> Tensor:
 def ramp(progress: Tensor) -> Tensor:
     r"""Coefficient of the reversal, :math:`2 / (1 + e^{-10 p}) - 1`: from 0 at :math:`p = 0` to nearly 1 at 1."""
     return 2 * torch.sigmoid(10 * progress) - 1
-
-
-def _scales(learners: Sequence[Tensor], branches: int) -> list[Tensor]:
-    """The learners of each scale, (J, N, d) each.
-
-    Raises:
-        ValueError: if their number is no multiple of the branches.
-    """
-    if len(learners) % branches:
-        raise ValueError(f"{len(learners)} learners are not a whole number of scales with {branches} branches")
-    return [torch.stack(list(learners[i : i + branches])) for i in range(0, len(learners), branches)]
-
-
-def _distances(points: Tensor) -> Tensor:
-    """Euclidean distance of each pair of branches on the same image: (J, N, d) to (pairs, N)."""
-    one, other = torch.triu_indices(len(points), len(points), offset=1, device=points.device)
-    return torch.linalg.vector_norm(points[one] - points[other], dim=2)
-
-
-def _mean_cosine(points: Tensor) -> Tensor:
-    """Mean over pairs of branches and images: (J, N, d) to a scalar."""
-    one, other = torch.triu_indices(len(points), len(points), offset=1, device=points.device)
-    return F.cosine_similarity(points[one], points[other], dim=2).mean()
-
-
-def push_apart(learners: Sequence[Tensor], branches: int, margin: float = 2.0, squares: bool = False) -> Tensor:
-    r"""The released code's substitute, on each scale :math:`\sum_{j<j'} \frac{1}{2N} \sum_n \max(0, m - \|a - b\|)^2`.
-
-    The mean over scales is taken, as of the metric losses (Eq. 5); the released code sums both. On L2-normalised
-    outputs a margin of 2 is the diameter of the sphere, so that the term never switches off. With squared distances it
-    is the divergence of Kim et al. 2018 (ABE) at a margin of 1, and at a margin of 4 the sum over pairs of 1 + cosine
-    (the mean over images).
-
-    Args:
-        learners: outputs before normalisation, scale by scale, each :math:`(N, d_j)`.
-        branches: J, learners a scale.
-        margin: m.
-        squares: :math:`\max(0, m - \|a - b\|^2)` in place of :math:`\max(0, m - \|a - b\|)^2`.
-    """
-    apart = [_distances(F.normalize(x, dim=2)) for x in _scales(learners, branches)]
-    short = [(margin - d.square()).clamp(min=0) if squares else (margin - d).clamp(min=0).square() for d in apart]
-    return torch.stack([s.mean(dim=1).sum() for s in short]).mean() / 2
 
 
 class Discriminator(nn.Module):
@@ -164,67 +121,27 @@ class Adversary(nn.Module):
         self.register_buffer("step", torch.zeros(()))
 
     def forward(self, output: Output, batch: Batch) -> Tensor:
-        """Scalar loss; reads ``output.learners``. Each call in training counts as a step of the rise.
+        """Scalar loss; reads what the learners of ``output.scales`` have learnt. Each call in training counts as a step
+        of the rise.
 
         Raises:
             UserError: if number or size of the learners is not what the options say.
         """
-        found = len(output.learners), output.learners[0].shape[1]
-        if found != (wanted := (len(self.rivals) * self.branches, self.dim)):
+        scales = branches_of(output)
+        wanted = (self.branches, self.dim)
+        found = [(len(points), points.shape[2]) for points in scales]
+        if found != [wanted] * len(self.rivals):
+            count, of = len(found), " and ".join(f"{j} of size {size}" for j, size in dict.fromkeys(found))
             raise UserError(
-                f"Adversary expects {wanted[0]} learners of size {wanted[1]} (scales x branches, dim), the model has "
-                f"{found[0]} of size {found[1]}."
+                f"Adversary expects {len(self.rivals)} scales of {self.branches} learners of size {self.dim} (scales, "
+                f"branches, dim), the model has {count} of {of}."
             )
         coefficient = ramp((self.step / self.rise).clamp(max=1)) if self.rise else torch.ones_like(self.step)
         if self.training:
             self.step = self.step + 1
         apart = []
-        for rival, learners in zip(self.rivals, _scales(output.learners, self.branches), strict=True):
+        for rival, learners in zip(self.rivals, scales, strict=True):
             judged = rival(reverse_gradient(learners.flatten(0, 1), coefficient)).unflatten(0, learners.shape[:2])
-            distance = _distances(judged)
+            distance = distances(judged)
             apart.append((distance.square() if self.squared else distance).mean())
         return self.weight * torch.stack(apart).mean()
-
-
-class PushApart(nn.Module):
-    """The released code's term on the learners of a scale.
-
-    Args:
-        branches: J, at least 2.
-        weight: 0.2 in the released network.
-        margin, squares: as in :func:`push_apart`.
-    """
-
-    def __init__(self, branches: int = 3, weight: float = 0.2, margin: float = 2.0, squares: bool = False) -> None:
-        super().__init__()
-        if branches < 2:
-            raise UserError(f"PushApart.branches must be at least 2 (one learner has no rival), got {branches}.")
-        self.branches, self.weight, self.margin, self.squares = branches, weight, margin, squares
-
-    def forward(self, output: Output, batch: Batch) -> Tensor:
-        """Scalar loss; reads ``output.learners``."""
-        return self.weight * push_apart(output.learners, self.branches, self.margin, self.squares)
-
-
-class GateRepulsion(nn.Module):
-    """Diversity asked of the gates themselves, which the document advises against (section 3.2): the mean cosine of two
-    gates of a scale on the same image.
-
-    Args:
-        weight: its factor.
-    """
-
-    def __init__(self, weight: float = 1.0) -> None:
-        super().__init__()
-        self.weight = weight
-
-    def forward(self, output: Output, batch: Batch) -> Tensor:
-        """Scalar loss; reads the factors of ``output.scales``.
-
-        Raises:
-            UserError: if the model has no two gates a scale.
-        """
-        gates = [scale.mean_factors for scale in output.scales if scale.factors is not None]
-        if not gates or len(gates[0]) < 2:
-            raise UserError("GateRepulsion needs a model with two gates or more a scale (deml, branches above 1).")
-        return self.weight * torch.stack([_mean_cosine(of_scale) for of_scale in gates]).mean()
