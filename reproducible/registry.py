@@ -45,6 +45,7 @@ REGISTRY: Mapping[str, Mapping[str, Entry]] = {
         "untouched": Entry("reproducible.models.untouched:Untouched"),
         "vem": Entry("reproducible.models.vem:VEM"),
         "deml": Entry("reproducible.models.deml:DeML"),
+        "sgml": Entry("reproducible.models.sgml:SGML"),
         "zoomed": Entry("reproducible.models.zoomed:Zoomed", version=2),
     },
     "loss": {

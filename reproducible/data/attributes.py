@@ -8,7 +8,7 @@ Of photographs
     what their source says of each image; where it speaks of classes, all images of a class have the class's. A share
     (of people who saw the attribute, say) counts as present from a threshold on.
 
-Explained on page: sgml.
+Explained on page: glyphs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How well predicted attributes rank images: average precision and its mean over attributes.
 
-Explained on page: sgml.
+Explained on page: notation.
 """
 
 from __future__ import annotations

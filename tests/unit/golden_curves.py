@@ -34,6 +34,7 @@ Golden = dict[str, Any]
 OPTIONS: dict[str, dict[str, Any]] = {  # where the defaults are not for the small trunk and two learners of size 4
     "deml": {"scales": 2, "branches": 2, "dim": 16, "at": "low", "hidden": 4, "layers": ["high"]},
     "zoomed": {"dim": 16, "layers": ["high"]},
+    "sgml": {"dim": 6, "hidden": 10, "attributes": 4},
     "adversary": {"dim": 4, "branches": 2, "rise": 4},
     "push_apart": {"branches": 2},
     "divergence": {"margin": 3.0},
@@ -77,6 +78,7 @@ def model_curve(name: str) -> list[float]:
         output = model(images)
         held = [output.embedding, *output.learners, *output.weights, *output.inputs, *output.features.values()]
         held += [*output.attention.values(), *output.penalties.values()]
+        held += [] if output.attributes is None else [output.attributes]
         weights = [draw(*h.shape, seed=number, dtype=h.dtype) for number, h in enumerate(held)]
         return sum((h * w).sum() for h, w in zip(held, weights, strict=True))
 

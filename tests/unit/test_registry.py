@@ -78,7 +78,8 @@ def test_every_model_runs_forward_and_backward(name: str) -> None:
     linear = zip(output.learners, output.weights, output.inputs, strict=True) if output.weights else ()
     for learned, weight, given in linear:
         torch.testing.assert_close(learned, given @ weight.T)
-    sum(learned.square().mean() for learned in output.learners).backward()
+    put_out = [*output.learners, *([] if output.attributes is None else [output.attributes])]
+    sum(value.square().mean() for value in put_out).backward()
     assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from miniatures import OFFICIAL, Miniature
+from miniatures import OFFICIAL, Miniature, picture
 from PIL import Image
 
 from reproducible.data.store import Store, open_store
@@ -145,3 +145,31 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Min
     monkeypatch.delenv("REPRODUCIBLE_DATA", raising=False)
     (tmp_path / "set").mkdir()
     return lambda name: OFFICIAL[name](tmp_path / "set")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache is a folder of this test."""
+    monkeypatch.setenv("REPRODUCIBLE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("REPRODUCIBLE_PROGRESS", "0")
+    monkeypatch.delenv("REPRODUCIBLE_DATA", raising=False)
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def photographs(cache: Path, tmp_path: Path) -> Callable[..., Path]:
+    """``photographs(n)``: a folder of n classes, a to ..., three photographs each, some deeper, with litter."""
+
+    def make(classes: int = 8) -> Path:
+        folder = tmp_path / "My Photographs"
+        for c in range(classes):
+            inner = folder / chr(ord("a") + c) / ("deep" if c == 1 else "")
+            inner.mkdir(parents=True)
+            for i in range(3):
+                (inner / f"{i}.jpg").write_bytes(picture(10 * c + i))
+        (folder / "a" / "._0.jpg").write_bytes(b"Mac OS X")
+        (folder / "notes.txt").write_text("mine")
+        (folder / "loose.jpg").write_bytes(picture(999))
+        return folder
+
+    return make

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from miniatures import cars, picture
 from PIL import Image
 
-from reproducible.data.cards import card
 from reproducible.data.manifest import PhotoManifest, load_manifest, manifest_names, own_manifests
 from reproducible.data.photographs import locate
 from reproducible.data.photographs.decode import Fitting
@@ -30,34 +29,6 @@ from reproducible.resources import UserError
 
 FIRST = Halves("first_half")
 OFFICIAL = ("cars196", "cars196_cropped", "caltech101_boxes24", "cub100_cropped", "cub200", "inshop", "sop")
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The cache is a folder of this test."""
-    monkeypatch.setenv("REPRODUCIBLE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("REPRODUCIBLE_PROGRESS", "0")
-    monkeypatch.delenv("REPRODUCIBLE_DATA", raising=False)
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def photographs(cache: Path, tmp_path: Path) -> Callable[..., Path]:
-    """``photographs(n)``: a folder of n classes, a to ..., three photographs each, some deeper, with litter."""
-
-    def make(classes: int = 8) -> Path:
-        folder = tmp_path / "My Photographs"
-        for c in range(classes):
-            inner = folder / chr(ord("a") + c) / ("deep" if c == 1 else "")
-            inner.mkdir(parents=True)
-            for i in range(3):
-                (inner / f"{i}.jpg").write_bytes(picture(10 * c + i))
-        (folder / "a" / "._0.jpg").write_bytes(b"Mac OS X")
-        (folder / "notes.txt").write_text("mine")
-        (folder / "loose.jpg").write_bytes(picture(999))
-        return folder
-
-    return make
 
 
 def test_a_folder_becomes_a_data_set(photographs) -> None:
@@ -102,58 +73,6 @@ def test_a_changed_folder_is_noticed_and_described_again(photographs) -> None:
     assert "wrong counts: images by part" in verify("mine").problems[0]
     describe(folder, FIRST, "mine", side=8)
     assert verify("mine").ok and store_folder(load_manifest("mine")) != before
-
-
-TABLE = "class,red,striped\na,1,0\nb,0,0.25\nc,0.5,1\nd,0,0\ne,1,1\nf,0,1\ng,0.75,0\nh,0,0\n"
-
-
-def test_a_folder_brings_attributes_of_classes_or_images(photographs) -> None:
-    folder = photographs()
-    (folder / "attributes.csv").write_text(TABLE, encoding="utf-8-sig")
-    describe(folder, FIRST, "mine", ["h/0.jpg", "h/1.jpg"], side=8)
-    store = prepare("mine")
-    assert store.attribute_names == ("red", "striped") and len(store.images) == 22
-    values = {name: store.attributes[store.labels == i] for i, name in enumerate(store.class_names)}
-    assert (values["c"] == [0.5, 1]).all() and (values["b"] == [0, 0.25]).all() and (values["g"] == [0.75, 0]).all()
-    assert "Attributes: 2, the first of them red, striped" in card("mine")
-    before = store_folder(load_manifest("mine")), store.fingerprint
-    (folder / "attributes.csv").write_text(TABLE.replace("0.75", "0.25"))
-    assert "the folder has changed since its manifest was written" in verify("mine").problems[0]
-    describe(folder, FIRST, "mine", side=8)
-    assert prepare("mine").fingerprint != before[1] and store_folder(load_manifest("mine")) != before[0]
-    rows = [f"{path},{int(path in ('a/1.jpg', 'd/2.jpg'))}" for path in prepare("mine").paths]
-    (folder / "attributes.csv").write_text("\n".join(["image,odd", *rows[::-1]]))
-    describe(folder, FIRST, "mine", side=8)
-    store = prepare("mine")
-    assert [store.paths[i] for i in np.flatnonzero(store.attributes[:, 0])] == ["a/1.jpg", "d/2.jpg"]
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "message"),
-    [
-        ("class,red", "kind,red", "line 1: must be 'class' or 'image', then names of attributes, found 'kind,red,"),
-        (TABLE, "class\n", "line 1: must be 'class' or 'image', then names of attributes, found 'class'"),
-        (TABLE, "", "line 1: must be 'class' or 'image', .* found ''"),
-        ("red,striped", "red,red", "line 1, column 3: attribute 'red' has no name or is there twice"),
-        ("red,striped", "red, ", "line 1, column 3: attribute ' ' has no name or is there twice"),
-        ("c,0.5,1", "cc,0.5,1", r"line 4: there is no class 'cc'\. Did you mean 'c'"),
-        ("class,red", "image,red", "line 2: there is no image 'a'"),
-        ("d,0,0", "c,0,0", "line 5: class 'c' is there twice, first in line 4"),
-        ("d,0,0\n", "", "1 of 8 rows are missing, the first of class 'd'"),
-        ("c,0.5,1", "c,0.5,1.5", "line 4, column 'striped': must be a number from 0 to 1, found '1.5'"),
-        ("c,0.5,1", "c,-0.1,1", "line 4, column 'red': must be a number from 0 to 1, found '-0.1'"),
-        ("c,0.5,1", "c,nan,1", "line 4, column 'red': must be a number from 0 to 1, found 'nan'"),
-        ("c,0.5,1", "c,yes,1", "line 4, column 'red': must be a number from 0 to 1, found 'yes'"),
-        ("c,0.5,1", "c,0.5", "line 4: has 1 values for 2 attributes"),
-        ("c,0.5,1", 'c,0.5,"1', "cannot be read as CSV in UTF-8"),
-    ],
-)
-def test_a_table_of_attributes_that_cannot_be_one(photographs, before: str, after: str, message: str) -> None:
-    folder = photographs()
-    (folder / "attributes.csv").write_text(TABLE.replace(before, after))
-    with pytest.raises(UserError, match=f"mine: attributes.csv.*{message}"):
-        describe(folder, FIRST, "mine", side=8)
-    assert not list(own_manifests().glob("*.yaml"))
 
 
 @pytest.mark.parametrize(

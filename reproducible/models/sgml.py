@@ -1,0 +1,72 @@
+"""SGML: one shared layer behind the trunk, an embedding and an attribute branch behind it (SGML section III.A, Fig. 3).
+
+The document retrieves with the features of three layers (Tables II and VI) and gives the sizes 2048, 1024 and 512, but
+says nothing of what lies between them. Here the shared layer ends in a ReLU, and both branches are linear.
+Explained on page: notation.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reproducible.backbones.base import Backbone
+from reproducible.models.unified import Learner, at_least_fp32
+from reproducible.resources import UserError, nearest_name
+from reproducible.types import Output, Scale
+
+LAYERS = ("emb", "fc", "conv")
+
+
+class SGML(nn.Module):
+    """Trunk, global average pooling, shared layer, two branches.
+
+    All three layers are features of the output: ``conv``, the pooled last map of the trunk; ``fc``, the shared layer;
+    ``emb``, the embedding branch. One of them is what the metric loss learns and retrieval compares.
+
+    Args:
+        backbone: the trunk.
+        dim: size of the embedding branch.
+        hidden: size of the shared layer.
+        attributes: K, size of the attribute branch; as many as the data set has (312 of birds).
+        relu: whether the shared layer ends in a ReLU.
+        layer: what the metric loss learns and retrieval compares: ``emb``, ``fc`` or ``conv``. Where it is not ``emb``,
+            nothing trains the embedding branch.
+
+    Raises:
+        UserError: for an unknown layer, with the nearest known one.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        dim: int = 512,
+        hidden: int = 1024,
+        attributes: int = 312,
+        relu: bool = True,
+        layer: str = "emb",
+    ) -> None:
+        super().__init__()
+        if layer not in LAYERS:
+            raise UserError(f"option 'layer' of model 'sgml' cannot be {layer!r}.{nearest_name(layer, LAYERS)}")
+        self.backbone = backbone
+        self.shared = nn.Linear(backbone.channels[backbone.last], hidden)
+        self.learner = Learner(hidden, dim)
+        self.attribution = nn.Linear(hidden, attributes)
+        self.relu, self.layer = relu, layer
+
+    def forward(self, images: Tensor) -> Output:
+        """Embed images, RGB, 0 to 255, float, :math:`(N, 3, H, W)`."""
+        maps = self.backbone(images)[self.backbone.last]
+        with torch.autocast(images.device.type, enabled=False):
+            pooled = at_least_fp32(maps).mean(dim=(2, 3))  # (N, C)
+            shared = self.shared(pooled)  # (N, hidden)
+            if self.relu:
+                shared = F.relu(shared)
+            features = {"emb": self.learner(shared), "fc": shared, "conv": pooled}
+            learnt = features[self.layer]
+            embedding = F.normalize(learnt, dim=1)
+            logits = self.attribution(shared)  # (N, K)
+        linear = ((shared,), (self.learner.weight,)) if self.layer == "emb" else ()
+        return Output(embedding, scales=(Scale((learnt,), *linear),), features=features, attributes=logits)
