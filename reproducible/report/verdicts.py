@@ -43,12 +43,14 @@ def claims_on_page(
                 f"{n} of {wanted}" if wanted else "" for n, wanted in zip(table["n"], table["n_wanted"], strict=True)
             ],
             "difference": table["mean"].astype(float),
+            "published": table["published_effect"].astype(float),
             "t interval": [interval(*pair) for pair in zip(table["t_low"], table["t_high"], strict=True)],
             "bootstrap": [interval(*pair) for pair in zip(table["b_low"], table["b_high"], strict=True)],
             "supported if": [
                 supported_if(claims[c].criteria[place])
                 for c, place in zip(table["claim"], table["criterion"], strict=True)
             ],
+            "as an estimate": table["estimate"].where(table["test"] != "estimate", ""),
             "p (Holm)": [_probability(p) for p in table["p_holm"]],
             "p (sign test)": [_probability(p) for p in table["p_sign"]],
             "draws that would settle it": [
@@ -56,6 +58,9 @@ def claims_on_page(
             ],
             "runs not converged": [f"{n}" if n else "" for n in table["not_converged"]],
         }
+        for column in ("published", "as an estimate"):
+            if all(pd.isna(cell) or cell == "" for cell in found[column]):
+                del found[column]
         if table["criteria_changed"].any():
             found["criteria"] = ["changed since" if changed else "" for changed in table["criteria_changed"]]
     return pd.DataFrame(found)

@@ -2,8 +2,7 @@
 
 :mod:`reproducible.verdicts.criteria` reads the criteria, :mod:`reproducible.verdicts.judging` decides them on records.
 Here :func:`evaluate` turns one claim into one row a criterion, :func:`all_rows` lets Holm's method decide within
-families, and :func:`combine` joins the criteria of a claim at one level of evidence;
-:mod:`reproducible.verdicts.table` shows the rows. Explained on page: how-to-read.
+families, :mod:`reproducible.verdicts.table` shows the rows. Explained on page: how-to-read.
 """
 
 from __future__ import annotations
@@ -19,11 +18,10 @@ from reproducible.verdicts import published as printed
 from reproducible.verdicts.criteria import Claim, ClaimSet, criteria_hash, decisive
 from reproducible.verdicts.judging import measure
 from reproducible.verdicts.schema import Criterion
+from reproducible.verdicts.words import DECIDED, TOO_SMALL, WEAKEST_FIRST, bare
 
 Records = Mapping[str, Sequence[RunRecord]]
 ALPHA = 0.05
-SMALLER = "supported, smaller than claimed"
-DECIDED = ("supported", SMALLER, "contradicted")
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,11 @@ class Row:
         n: draws used; ``n_wanted``: draws the criterion asks for.
         p: two-sided, of the decision (against zero, or against the margin for claims of no difference), unadjusted.
         p_holm: adjusted within the family, where the criterion decides in one.
-        seeds_needed: draws that would settle an inconclusive verdict if mean and spread stayed as they are.
+        published_effect: what the document prints for the comparison, in points.
+        estimate: what the effect says beside the published one (:mod:`reproducible.verdicts.estimates`); it is the word
+            of a criterion that asks for an estimate, and decides nothing of others.
+        seeds_needed: draws that would settle an inconclusive verdict if mean and spread stayed as they are; that would
+            show the published effect, where an estimate is too small to see.
         fails_here: arms that are not better than the untouched network.
         not_converged: runs whose selected checkpoint is their last one.
         criteria_changed: some record ran under other criteria for its study than those in the file now.
@@ -64,6 +66,8 @@ class Row:
     b_low: float | None = None
     b_high: float | None = None
     margin: float | None = None
+    published_effect: float | None = None
+    estimate: str = ""
     p: float | None = None
     p_holm: float | None = None
     p_sign: float | None = None
@@ -131,10 +135,11 @@ def all_rows(claims: ClaimSet, records_by_study: Records) -> list[Row]:
         places = [(member, decisive(claims[member], level)) for member in members]
         family = [rows[place] for place in places]
         for place, row, adjusted in zip(places, family, holm([_family_p(row) for row in family]), strict=True):
-            if bare(row.word) in (*DECIDED, "inconclusive"):
+            if row.p is not None and bare(row.word) in WEAKEST_FIRST:
                 word = row.word
                 if bare(word) in DECIDED and adjusted > ALPHA:
-                    word = f"inconclusive ({word} before Holm's adjustment)"
+                    undecided = TOO_SMALL if row.test == "estimate" else "inconclusive"
+                    word = f"{undecided} ({word} before Holm's adjustment)"
                 rows[place] = replace(row, p_holm=float(adjusted), word=word)
     stand = {study: criteria_hash(claims, study) for study in records_by_study}
     changed = {
@@ -149,29 +154,6 @@ def row_id(row: Row) -> tuple[str, int]:
     return row.claim, row.criterion
 
 
-def combine(words: Sequence[str]) -> str:
-    """The verdict on a claim at one level from the words of its deciding criteria, all of which must hold.
-
-    Not all run: the first word that says so. All supported: supported, or supported, smaller than claimed, if one is.
-    Some supported and others not: partly. None supported: contradicted if one is, else inconclusive.
-    """
-    said = [bare(word) for word in words]
-    for kind in ("not testable here", "not run"):
-        if kind in said:
-            return words[said.index(kind)]
-    if len(set(said)) == 1:
-        return words[0]
-    good = [word in ("supported", SMALLER, "proved") for word in said]
-    if all(good):
-        return SMALLER if SMALLER in said else "supported"
-    if any(good) or "partly" in said:
-        return f"partly ({sum(good)} of {len(good)} criteria)"
-    for kind in ("contradicted", "refuted by analysis"):
-        if kind in said:
-            return words[said.index(kind)]
-    return "inconclusive"
-
-
 def _analytic(criterion: Criterion, root: Path) -> dict[str, Any]:
     def exists(node: str) -> bool:
         file, _, function = node.partition("::")
@@ -184,9 +166,4 @@ def _analytic(criterion: Criterion, root: Path) -> dict[str, Any]:
 
 
 def _family_p(row: Row) -> float:
-    return row.p if row.p is not None and bare(row.word) in (*DECIDED, "inconclusive") else 1.0
-
-
-def bare(word: str) -> str:
-    """A verdict without what stands in brackets."""
-    return word.split(" (")[0]
+    return row.p if row.p is not None and bare(row.word) in WEAKEST_FIRST else 1.0

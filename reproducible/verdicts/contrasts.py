@@ -1,7 +1,8 @@
 """What a criterion measures on records: differences paired by class draw and seed.
 
-A contrast is a weighted sum of values of runs that share draw and seed: treatment minus control, (a - b) - (c - d), or
-one checkpoint minus another of the same run. Several seeds of a class draw are averaged first: the draw is the unit.
+A contrast is a weighted sum of values of runs that share draw and seed: treatment minus control, the mean of several
+such differences, (a - b) - (c - d), or one checkpoint minus another of the same run. Several seeds of a class draw are
+averaged first: the draw is the unit.
 Explained on page: how-to-read.
 """
 
@@ -56,17 +57,22 @@ class Paired:
 def terms(criterion: Criterion) -> list[Term]:
     """The contrast that a statistical criterion asks for."""
     at = criterion.get("at", "")
-    match criterion["test"]:
-        case "difference" | "no_difference":
-            a, b = criterion["arms"]
-            return [Term(1, a, at), Term(-1, b, at)]
-        case "interaction":
-            (a, b), (c, d) = criterion["pairs"]
-            return [Term(1, a, at), Term(-1, b, at), Term(-1, c, at), Term(1, d, at)]
-        case "within_run":
-            first, second = criterion["between"]
-            return [Term(1, criterion["arm"], first), Term(-1, criterion["arm"], second)]
-    return [Term(1, criterion["arm"], at)]
+    if "between" in criterion:
+        first, second = criterion["between"]
+        return [Term(1, criterion["arm"], first), Term(-1, criterion["arm"], second)]
+    if "pairs" in criterion:
+        (a, b), (c, d) = criterion["pairs"]
+        return [Term(1, a, at), Term(-1, b, at), Term(-1, c, at), Term(1, d, at)]
+    pool = [criterion["arms"]] if "arms" in criterion else criterion.get("pool", ())
+    share = 1 / max(len(pool), 1)
+    return [Term(sign * share, arm, at) for pair in pool for sign, arm in zip((1, -1), pair, strict=True)] or [
+        Term(1, criterion["arm"], at)
+    ]
+
+
+def baselines(criterion: Criterion) -> list[str]:
+    """The arms that others are compared with; none where a run is compared with itself or a number."""
+    return [] if "between" in criterion else [term.run for term in terms(criterion)[1::2]]
 
 
 def paired(criterion: Criterion, records: Sequence[RunRecord]) -> Paired:

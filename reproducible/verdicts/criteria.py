@@ -104,7 +104,8 @@ def load_claims(path: Path | None = None) -> ClaimSet:
 def criteria_hash(claims: Claim | ClaimSet, study: str | None = None) -> str:
     """SHA-256 of the criteria, in canonical form: of one claim, or of all claims with the families.
 
-    Texts that decide nothing (claim, expectation, note, page) do not enter.
+    What decides nothing does not enter: texts (claim, expectation, note, page), and a published effect that stands
+    beside a criterion and is no part of it.
 
     Args:
         claims: one claim or all.
@@ -113,7 +114,7 @@ def criteria_hash(claims: Claim | ClaimSet, study: str | None = None) -> str:
     """
 
     def of(claim: Claim) -> list[Criterion]:
-        return [c for c in claim.criteria if study is None or c.get("study") == study]
+        return [_deciding(c) for c in claim.criteria if study is None or c.get("study") == study]
 
     if isinstance(claims, Claim):
         content: Any = of(claims)
@@ -122,6 +123,11 @@ def criteria_hash(claims: Claim | ClaimSet, study: str | None = None) -> str:
         named = {name: [i for i in ids if i in content] for name, ids in claims.families.items()}
         content = {"claims": content, "families": {name: ids for name, ids in named.items() if ids}}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _deciding(criterion: Criterion) -> Criterion:
+    beside = () if criterion["test"] == "estimate" else ("published_effect",)
+    return {key: value for key, value in criterion.items() if key not in beside}
 
 
 def standing(study: str) -> str:

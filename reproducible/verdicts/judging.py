@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reproducible.records import measurements
 from reproducible.types import RunRecord
-from reproducible.verdicts.contrasts import PRIMARY, by_run, fails_here, look, paired, terms
+from reproducible.verdicts.contrasts import PRIMARY, baselines, by_run, fails_here, look, paired, terms
 from reproducible.verdicts.schema import Criterion, holds
 from reproducible.verdicts.wording import describe
+
+if TYPE_CHECKING:
+    from reproducible.verdicts.estimates import Estimate
 
 DATA = {"real": "groceries", "controlled": "glyphs"}  # unless the criterion names another set
 
@@ -30,7 +33,7 @@ def measure(criterion: Criterion, records: Sequence[RunRecord]) -> dict[str, Any
     data = criterion.get("data", DATA.get(criterion["level"], ""))
     usable = [record for record in records if data and _fits(record, data)]
     found: dict[str, Any] = {"data": data, "comparison": describe(criterion), "n_wanted": criterion.get("n", 0)}
-    found |= {"margin": criterion.get("margin"), "detectable": criterion.get("detectable")}
+    found |= {key: criterion.get(key) for key in ("margin", "published_effect", "detectable")}
     if criterion["level"] == "paper" and not usable:
         return found | {"word": f"not testable here (needs {criterion.get('needs', data)})"}
     if criterion["test"] == "measured":
@@ -59,10 +62,27 @@ def _judged(criterion: Criterion, records: Sequence[RunRecord]) -> dict[str, Any
     low, high = t_interval(values)
     found |= {"mean": float(values.mean()), "sd": float(values.std(ddof=1)), "t_low": low, "t_high": high}
     found |= {"b_low": bootstrap[0], "b_high": bootstrap[1], "p_sign": sign_test(values - target)}
-    word, found["p"], found["seeds_needed"] = _decide(criterion, values, bootstrap)
     if len(values) < wanted:
-        return found | {"word": f"not run ({len(values)} of {wanted} draws)", "p": None, "seeds_needed": None}
-    return found | {"word": _with_failures(criterion, word, failing)}
+        return found | {"word": f"not run ({len(values)} of {wanted} draws)"}
+    beside = _estimate(criterion, values, bootstrap)
+    if criterion["test"] == "estimate":
+        word, found["p"], found["seeds_needed"] = beside.said, beside.p, beside.draws_needed
+    else:
+        word, found["p"], found["seeds_needed"] = _decide(criterion, values, bootstrap)
+    word = _with_failures(criterion, word, failing)
+    carries = beside is not None and not word.startswith("not testable")
+    return found | {"word": word, "estimate": beside.said if carries else ""}
+
+
+def _estimate(criterion: Criterion, values: np.ndarray, bootstrap: tuple[float, float]) -> Estimate | None:
+    """The effect beside the published one; None for claims that a value stays above or below a line."""
+    from reproducible.verdicts.estimates import estimate
+
+    direction = "none" if criterion["test"] == "no_difference" else criterion.get("direction", "")
+    published, margin = criterion.get("published_effect"), criterion.get("margin") or None
+    if direction not in ("greater", "less", "none") or (published is None and margin is None):
+        return None
+    return estimate(values, bootstrap, direction, published=published, margin=margin)
 
 
 def _decide(criterion: Criterion, values: np.ndarray, bootstrap: tuple[float, float]) -> tuple[str, float, int | None]:
@@ -95,9 +115,7 @@ def _with_failures(criterion: Criterion, word: str, failing: Sequence[str]) -> s
     """
     if not failing:
         return word
-    controls = [term.run for term in terms(criterion)[1:] if criterion["test"] != "within_run"]
-    controls = controls[::2] if criterion["test"] == "interaction" else controls
-    unfit = [arm for arm in failing if arm in controls]
+    unfit = [arm for arm in failing if arm in baselines(criterion)]
     if unfit:
         return f"not testable here (needs a baseline above the untouched network: {unfit[0]} fails here)"
     clear = criterion.get("direction") in ("greater", "less") and criterion["metric"] == PRIMARY

@@ -13,6 +13,8 @@ from reproducible.resources import UserError, check_keys, nearest_name
 LEVELS = ("analytic", "published", "controlled", "real", "paper")
 CHECKPOINTS = ("selected", "last", "peak")
 DIRECTIONS = ("greater", "less", "not_less", "not_greater")
+NO_EFFECT = "none"
+CONTRASTS = ("arms", "pairs", "pool")  # what an estimate may be of
 RELATIONS = (">", "<", ">=", "<=", "=", "~")
 
 Criterion = Mapping[str, Any]
@@ -46,12 +48,14 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "data": _TEXT,
     "arms": _PAIR,
     "pairs": (_is_list_of(2, _PAIR[0]), "a list of two pairs of arms"),
+    "pool": (_is_list_of(None, _PAIR[0]), "a list of pairs of arms"),
     "arm": _TEXT,
     "metric": _TEXT,
     "part": _one_of(("test", "seen", "validation")),
     "at": _one_of(CHECKPOINTS),
     "between": (_is_list_of(2, lambda v: v in CHECKPOINTS), f"a list of two of {', '.join(CHECKPOINTS)}"),
-    "direction": _one_of(DIRECTIONS),
+    "direction": _one_of((*DIRECTIONS, NO_EFFECT)),
+    "published_effect": _NUMBER,
     "margin": _NOT_NEGATIVE,
     "margin_reason": _TEXT,
     "n": (lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 2, "a whole number of draws, at least 2"),
@@ -69,11 +73,14 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "comparisons": (_is_list_of(None, lambda v: isinstance(v, dict)), "a list of comparisons"),
 }
 _WHERE = "study data? needs?"
-_COUNT = "margin margin_reason n assumed_sd detectable"
+_ESTIMATE = "arms? pairs? pool? metric part? at direction published_effect? margin? margin_reason?"
+_SIZE = "n assumed_sd detectable"
+_COUNT = f"margin margin_reason {_SIZE}"
 _SCHEMAS = {
-    "difference": f"{_WHERE} arms metric part? at direction {_COUNT}",
-    "no_difference": f"{_WHERE} arms metric part? at {_COUNT}",
-    "interaction": f"{_WHERE} pairs metric part? at direction {_COUNT}",
+    "estimate": f"{_WHERE} {_ESTIMATE} {_SIZE}",
+    "difference": f"{_WHERE} arms metric part? at direction published_effect? {_COUNT}",
+    "no_difference": f"{_WHERE} arms metric part? at published_effect? {_COUNT}",
+    "interaction": f"{_WHERE} pairs metric part? at direction published_effect? {_COUNT}",
     "within_run": f"{_WHERE} arm metric part? between direction {_COUNT}",
     "threshold": f"{_WHERE} arm metric part? at relation threshold reason n",
     "seed_spread": f"{_WHERE} arm metric part? at relation threshold reason n",
@@ -83,7 +90,7 @@ _SCHEMAS = {
     "editorial": "reason",
 }
 TESTS = tuple(_SCHEMAS)
-STATISTICAL = ("difference", "no_difference", "interaction", "within_run", "threshold")
+STATISTICAL = ("estimate", "difference", "no_difference", "interaction", "within_run", "threshold")
 
 
 def check_criteria(entries: Any, where: str) -> tuple[Criterion, ...]:
@@ -116,6 +123,10 @@ def _criterion(entry: Any, where: str) -> Criterion:
             raise UserError(f"{where}: {key!r} must be {wanted}, got {value!r}.")
     if test == "no_difference" and entry["margin"] == 0:
         raise UserError(f"{where}: a claim of no difference needs a margin above 0.")
+    if test == "estimate":
+        _estimate(entry, where)
+    elif entry.get("direction") == NO_EFFECT:
+        raise UserError(f"{where}: the direction none is for estimates; a {test} has one of {', '.join(DIRECTIONS)}.")
     if test in ("threshold", "seed_spread") and entry["relation"] not in (">=", "<="):
         raise UserError(f"{where}: the relation of a {test} is >= or <=, got {entry['relation']!r}.")
     if entry["level"] == "paper" and not ("needs" in entry or "data" in entry):
@@ -123,6 +134,21 @@ def _criterion(entry: Any, where: str) -> Criterion:
     for number, comparison in enumerate(entry.get("comparisons", ()), start=1):
         _comparison(comparison, f"{where}, comparison {number}")
     return entry
+
+
+def _estimate(entry: Criterion, where: str) -> None:
+    given = [name for name in CONTRASTS if name in entry]
+    if len(given) != 1:
+        raise UserError(f"{where}: an estimate is of one of {', '.join(CONTRASTS)}, got {', '.join(given) or 'none'}.")
+    direction, effect, margin = entry["direction"], entry.get("published_effect"), entry.get("margin")
+    if direction.startswith("not_"):
+        raise UserError(f"{where}: the direction of an estimate is greater, less or none, got {direction!r}.")
+    if not margin and (direction == NO_EFFECT or effect is None or margin == 0):
+        raise UserError(f"{where}: an estimate needs a published_effect or a margin above 0, of no effect a margin.")
+    if (margin is None) != ("margin_reason" not in entry):
+        raise UserError(f"{where}: 'margin' and 'margin_reason' go together.")
+    if effect is not None and effect * {"greater": 1, "less": -1}.get(direction, 0) < 0:
+        raise UserError(f"{where}: a published_effect of {effect:g} is none in the direction {direction!r}.")
 
 
 def _comparison(comparison: Any, where: str) -> None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from reproducible.records import load
 from reproducible.resources import UserError, manifests, nearest_name
 from reproducible.types import RunRecord
-from reproducible.verdicts.claims import Records, Row, all_rows, bare, combine
+from reproducible.verdicts.claims import Records, Row, all_rows
 from reproducible.verdicts.criteria import SOURCES, ClaimSet, load_claims
+from reproducible.verdicts.words import bare, combine
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,7 @@ def verdict_table(
     Computed once a process, and again as soon as a file of ``data_manifests`` is another.
 
     Numbers are those of the first deciding criterion; all deciding criteria make the verdict (
-    :func:`~reproducible.verdicts.claims.combine`).
+    :func:`~reproducible.verdicts.words.combine`).
 
     Args:
         source: only the claims of one document (DeML, Review, VEM, DIABLO, SGML, Cross-paper).
@@ -103,6 +104,6 @@ def _by_level(rows: Sequence[Row]) -> list[Row]:
     joined = []
     for group in groups.values():
         failing = tuple(dict.fromkeys(arm for row in group for arm in row.fails_here))
-        verdict = combine([row.word for row in group])
+        verdict = combine([row.word for row in group], weakest=any(row.test == "estimate" for row in group))
         joined.append(replace(group[0], word=verdict, fails_here=failing))
     return joined

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reproducible.report import verdicts
-from reproducible.verdicts import criteria
+from reproducible.verdicts import criteria, table
 from reproducible.verdicts.table import verdict_table
 
 
@@ -85,3 +85,15 @@ def test_draws_that_nobody_will_run_are_not_counted(
         lambda **_: verdict_table(detail=True, records_by_study={"baseline": full}).assign(seeds_needed=14_233.0),
     )
     assert set(verdicts.claims_on_page("baseline", "real")["draws that would settle it"]) == {"over 100"}
+
+
+def test_estimates_stand_beside_the_words(monkeypatch: pytest.MonkeyPatch, full: list[dict[str, Any]]) -> None:
+    """What a document publishes and what the effect says beside it; both columns only where there is something."""
+    claims = criteria.load_claims()
+    told = [dict(c, published_effect=3.3) if c["test"] == "difference" else c for c in claims["D04"].criteria]
+    others = tuple(replace(c, criteria=tuple(told)) if c.id == "D04" else c for c in claims.claims)
+    monkeypatch.setattr(table, "load_claims", lambda: replace(claims, claims=others))
+    decided = verdicts.claims_on_page("baseline", "real", {"baseline": full})
+    d04 = decided[decided["claim"] == "D04"].iloc[0]
+    assert (d04["published"], d04["as an estimate"]) == (3.3, "contradicted")
+    assert not {"published", "as an estimate"} & set(verdicts.claims_on_page("vem", "real", {}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from reproducible import records as saved
 from reproducible import resources
 from reproducible.resources import UserError
 from reproducible.verdicts import table
-from reproducible.verdicts.claims import all_rows, combine, evaluate
+from reproducible.verdicts.claims import all_rows, evaluate
 from reproducible.verdicts.criteria import ClaimSet, criteria_hash, load_claims
 from reproducible.verdicts.published import load_published
 from reproducible.verdicts.table import headline, verdict_table
+from reproducible.verdicts.words import combine
 
 
 def test_an_analytic_claim_is_proved_only_where_its_test_exists(tmp_path: Path) -> None:
@@ -88,6 +90,20 @@ def test_all_deciding_criteria_make_the_verdict(words: list[str], verdict: str) 
     assert combine(words) == verdict
 
 
+@pytest.mark.parametrize(
+    ("words", "verdict"),
+    [
+        (["supported", "no difference seen", "too small to see here (9 draws would show 2)"], "no difference seen"),
+        (["supported", "too small to see here (9 draws would show 2)"], "too small to see here (9 draws would show 2)"),
+        (["supported", "contradicted", "no difference seen"], "contradicted"),
+        (["supported, smaller than published", "supported"], "supported, smaller than published"),
+        (["contradicted", "not run"], "not run"),
+    ],
+)
+def test_of_estimates_the_weakest_decides(words: list[str], verdict: str) -> None:
+    assert combine(words, weakest=True) == verdict
+
+
 def family(members: int) -> tuple[ClaimSet, dict[str, list[dict[str, Any]]]]:
     """Claims with one clear difference (p near 0.03) among others that have not been run."""
     entries = [claim(difference(), id="D01")]
@@ -104,6 +120,15 @@ def test_holm_decides_within_a_family() -> None:
     assert crowded.p_holm == pytest.approx(4 * crowded.p)
     assert crowded.word == "inconclusive (supported, smaller than claimed before Holm's adjustment)"
     assert (crowded.t_low, crowded.t_high) == (alone.t_low, alone.t_high), "intervals are shown unadjusted"
+
+
+def test_holm_takes_an_estimate_back_to_what_cannot_be_seen() -> None:
+    made, records = family(4)
+    asked = {key: value for key, value in difference().items() if not key.startswith("margin")}
+    first = claim({**asked, "test": "estimate", "published_effect": 20.0}, id="D01")
+    row = all_rows(replace(made, claims=(first, *made.claims[1:])), records)[0]
+    assert row.estimate == "supported, smaller than published"
+    assert row.word == "too small to see here (supported, smaller than published before Holm's adjustment)"
 
 
 def test_records_under_other_criteria_are_flagged() -> None:

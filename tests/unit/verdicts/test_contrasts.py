@@ -305,3 +305,43 @@ def test_the_papers_level_says_what_it_needs() -> None:
 )
 def test_relations(relation: str, left: float, right: float, margin: float, expected: bool) -> None:
     assert holds(left, relation, right, margin) is expected
+
+
+def estimate(**changes: Any) -> dict[str, Any]:
+    asked = {key: value for key, value in difference().items() if not key.startswith("margin")}
+    return {**asked, "test": "estimate", "published_effect": 3.0, **changes}
+
+
+def test_an_estimate_stands_beside_the_published_effect() -> None:
+    row = judge(estimate(), arms(new=np.add(OLD, [1, 1.1, 0.9, 1, 1]), old=OLD))
+    assert (row.word, row.estimate) == ("supported, smaller than published",) * 2
+    assert (row.mean, row.published_effect) == (pytest.approx(1.0), 3.0)
+    assert row.p == pytest.approx(stats.ttest_1samp([1, 1.1, 0.9, 1, 1], 0).pvalue)
+    small = judge(estimate(), arms(new=np.add(OLD, [3, -3, 2, -2, 0.5]), old=OLD))
+    assert small.word == f"too small to see here ({small.seeds_needed} draws would show 3)"
+    assert judge(estimate(), arms(new=OLD[:4], old=OLD[:4])).word == "not run (4 of 5 draws)"
+
+
+def test_a_claim_that_has_a_word_shows_the_estimate_beside_it() -> None:
+    records = arms(new=np.add(OLD, [1, 1.1, 0.9, 1, 1]), old=OLD)
+    row = judge(difference(margin=2.0, published_effect=3.0), records)
+    assert (row.word, row.estimate) == ("supported, smaller than claimed", "supported, smaller than published")
+    assert judge(difference(margin=2.0), records).estimate == "supported", "no effect is published"
+    assert judge(difference(direction="not_less"), records).estimate == ""
+    unfit = arms(new=np.add(OLD, 1), old=OLD)
+    for run in unfit:
+        run["untouched"] = {"test": {"recall_at_1": 70.0}}
+    assert judge(difference(), unfit).estimate == "", "a baseline below the untouched network carries nothing"
+
+
+def test_a_pool_is_the_mean_of_its_differences() -> None:
+    first, second = np.add(OLD, [4, 5, 4, 5, 4]), np.add(OLD, [1, 2, 1, 2, 1])
+    pooled = {key: value for key, value in estimate().items() if key != "arms"}
+    pooled["pool"] = [["new", "old"], ["newer", "older"]]
+    row = judge(pooled, arms(new=first, old=OLD, newer=second, older=OLD))
+    assert (row.mean, row.n) == (pytest.approx(3.1 - 0.2), 5)  # means 4.4 and 1.4
+    assert row.comparison == "recall_at_1 at selected: mean of new - old, newer - older"
+    poor = arms(new=first, old=OLD, newer=second, older=OLD)
+    for run in poor:
+        run["untouched"] = {"test": {"recall_at_1": 61.0 if run["arm"] == "older" else 20.0}}
+    assert judge(pooled, poor).word.endswith("older fails here)")

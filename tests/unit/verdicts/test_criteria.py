@@ -180,6 +180,40 @@ def test_no_difference_needs_room(tmp_path: Path) -> None:
         load_claims(write(tmp_path, entry(criteria=[{**criterion, "test": "no_difference", "margin": 0}])))
 
 
+ESTIMATE = {key: value for key, value in DIFFERENCE.items() if not key.startswith("margin")}
+ESTIMATE |= {"test": "estimate", "published_effect": 3.3}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"pool": [["a", "b"]]}, "an estimate is of one of arms, pairs, pool, got arms, pool"),
+        ({"direction": "not_less"}, "greater, less or none, got 'not_less'"),
+        ({"direction": "none"}, "of no effect a margin"),
+        ({"published_effect": None}, "'published_effect' must be a number"),
+        ({"margin": 1.0}, "'margin' and 'margin_reason' go together"),
+        ({"margin": 0.0, "margin_reason": "none"}, "a margin above 0"),
+        ({"direction": "less"}, "a published_effect of 3.3 is none in the direction 'less'"),
+    ],
+)
+def test_a_mistake_in_an_estimate_is_named(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_claims(write(tmp_path, entry(criteria=[{**ESTIMATE, **change}])))
+    assert words in str(caught.value)
+
+
+def test_an_estimate_needs_a_published_effect_or_a_margin(tmp_path: Path) -> None:
+    margin = {"margin": 1.0, "margin_reason": "less would not matter"}
+    bare = {key: value for key, value in ESTIMATE.items() if key != "published_effect"}
+    with pytest.raises(UserError, match="needs a published_effect or a margin above 0"):
+        load_claims(write(tmp_path, entry(criteria=[bare])))
+    pooled = {**{key: value for key, value in ESTIMATE.items() if key != "arms"}, "pool": [["a", "b"], ["c", "d"]]}
+    asked = [ESTIMATE, pooled, {**bare, **margin}, {**bare, **margin, "direction": "none"}, {**ESTIMATE, **margin}]
+    assert len(load_claims(write(tmp_path, entry(criteria=asked)))["D04"].criteria) == 5
+    with pytest.raises(UserError, match="the direction none is for estimates"):
+        load_claims(write(tmp_path, entry(criteria=[{**DIFFERENCE, "direction": "none"}])))
+
+
 def test_an_id_used_twice_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="'D04' is used 2 times"):
         load_claims(write(tmp_path, entry(), entry()))
@@ -223,6 +257,9 @@ def test_the_hash_follows_the_criteria_and_nothing_else(tmp_path: Path) -> None:
     assert hashed(entry(expectation="Much.", note="A note.")) == plain
     assert hashed(entry(criteria=[dict(reversed(DIFFERENCE.items()))])) == plain
     assert hashed(entry(criteria=[{**DIFFERENCE, "margin": 1.1}])) != plain
+    assert hashed(entry(criteria=[{**DIFFERENCE, "published_effect": 3.3}])) == plain, "it decides nothing there"
+    other = {**ESTIMATE, "published_effect": 3.4}
+    assert hashed(entry(criteria=[ESTIMATE])) != hashed(entry(criteria=[other])), "here it does"
     assert hashed(entry(), entry("D05")) != plain
 
 
@@ -254,6 +291,9 @@ def test_the_hash_of_one_claim(claims: ClaimSet) -> None:
         ({"test": "no_difference", "margin": 2.0}, "within ±2"),
         ({"test": "threshold", "relation": "<=", "threshold": 10.0}, "<= 10"),
         ({"test": "measured", "relation": "~", "threshold": 0.7, "tolerance": 0.1}, "~ 0.7 (± 0.1)"),
+        ({"test": "estimate", "direction": "greater", "published_effect": 1.7, "margin": 1.0}, "> 0 (published +1.7)"),
+        ({"test": "estimate", "direction": "less", "margin": 1.0}, "< 0"),
+        ({"test": "estimate", "direction": "none", "margin": 1.0}, "within ±1"),
         ({"test": "editorial"}, ""),
     ],
 )

@@ -1,0 +1,123 @@
+"""Estimates first: an effect with both its intervals, beside the effect that a document publishes.
+
+A few draws cannot tell an effect of a point from none, so a yes or no would mostly be luck. An estimate says how large
+the effect is here, and one of five words. Explained on page: how-to-read.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from reproducible.evaluation.statistics import Interval, sample, t_interval
+from reproducible.verdicts.statistics import Direction, paired_p, seeds_needed
+from reproducible.verdicts.words import BELOW_PUBLISHED, TOO_SMALL, UNSEEN
+
+MANY = 100  # draws that nobody will run
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An effect, in points, and what it says.
+
+    Attributes:
+        mean: of the paired differences.
+        t: its t interval; bootstrap: over draws and groups of test classes, crossed.
+        published: the effect that the document prints, or None.
+        p: two-sided, against zero, unadjusted.
+        sought: size of the effect that more draws would show: the published one, else the margin.
+        draws_needed: where it is too small to see here, the draws at which both intervals around an effect of that size
+            would leave zero (for a claim of no effect, those around zero would stay inside the margin), if the spread
+            stayed and both shrank as one over the square root of the draws.
+    """
+
+    word: str
+    mean: float
+    t: Interval
+    bootstrap: Interval
+    published: float | None
+    p: float
+    sought: float
+    draws_needed: int | None
+
+    @property
+    def said(self) -> str:
+        """The word, with the draws that would be enough: ``too small to see here (40 draws would show 1.7)``."""
+        if self.draws_needed is None:
+            return self.word
+        count = f"{self.draws_needed}" if self.draws_needed <= MANY else f"over {MANY}"
+        return f"{self.word} ({count} draws would show {self.sought:g})"
+
+
+def estimate(
+    differences: ArrayLike,
+    bootstrap: Interval,
+    direction: Direction,
+    *,
+    published: float | None = None,
+    margin: float | None = None,
+) -> Estimate:
+    """What paired differences say of a claimed effect.
+
+    *Supported* if both intervals lie wholly beyond zero in the claimed direction, *smaller than published* if they lie
+    wholly below the published effect as well; *contradicted* if wholly on the other side of zero; *no difference seen*
+    if wholly inside +- margin; else *too small to see here*. A claim of no effect (direction "none") is supported
+    inside +- margin and contradicted outside.
+
+    Args:
+        differences: (n,) paired differences, in points.
+        bootstrap: of the same runs, from :func:`reproducible.evaluation.two_way_bootstrap`.
+        direction: what is claimed: the differences are positive ("greater"), negative ("less") or nothing ("none").
+        published: the effect that the document prints, in points, with its sign.
+        margin: in points, above zero: less than this would not matter.
+
+    Raises:
+        ValueError: on fewer than two differences, values that are not finite, neither a published effect nor a margin,
+            or one that does not fit the direction.
+    """
+    values = sample(differences)
+    _check(direction, published, margin)
+    if not np.isfinite(bootstrap).all() or bootstrap[0] > bootstrap[1]:
+        raise ValueError(f"bootstrap: {bootstrap} is not an interval.")
+    t, b = t_interval(values), (float(bootstrap[0]), float(bootstrap[1]))
+    low, high = min(t[0], b[0]), max(t[1], b[1])
+    word = _word((-high, -low) if direction == "less" else (low, high), direction, published, margin)
+    sought = abs(published) if published and direction != "none" else float(margin or 0)
+    needed = _needed(values, b, sought) if word == TOO_SMALL and sought else None
+    return Estimate(word, float(values.mean()), t, b, published, paired_p(values), sought, needed)
+
+
+def _check(direction: Direction, published: float | None, margin: float | None) -> None:
+    if direction not in ("greater", "less", "none"):
+        raise ValueError(f"direction: {direction!r} is not one of greater, less, none.")
+    if margin is None and (published is None or direction == "none"):
+        raise ValueError("An estimate needs a published effect or a margin; a claim of no effect needs a margin.")
+    if margin is not None and not 0 < margin < math.inf:
+        raise ValueError(f"margin: {margin} must be above zero.")
+    claimed = {"greater": 1, "less": -1, "none": 0}[direction]
+    if published is not None and (not math.isfinite(published) or published * claimed < 0):
+        raise ValueError(f"published: {published} does not fit a claim of direction {direction!r}.")
+
+
+def _word(hull: Interval, direction: Direction, published: float | None, margin: float | None) -> str:
+    """The word for the hull of both intervals, turned so that what is claimed is positive."""
+    low, high = hull
+    inside = margin is not None and -margin < low and high < margin
+    if direction == "none":
+        outside = low > (margin or 0) or high < -(margin or 0)
+        return "supported" if inside else "contradicted" if outside else TOO_SMALL
+    if low > 0:
+        return BELOW_PUBLISHED if published is not None and high < abs(published) else "supported"
+    if high < 0:
+        return "contradicted"
+    return UNSEEN if inside else TOO_SMALL
+
+
+def _needed(values: np.ndarray, bootstrap: Interval, sought: float) -> int:
+    mean = float(values.mean())
+    reach = max(mean - bootstrap[0], bootstrap[1] - mean)
+    by_t = seeds_needed(sought, float(values.std(ddof=1)), 0.0)
+    return max(by_t or 2, math.ceil(len(values) * (reach / sought) ** 2))
