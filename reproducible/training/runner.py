@@ -19,6 +19,7 @@ from torch import nn
 from reproducible import registry
 from reproducible.config import Component, EvaluationConfig, RunConfig, digest, to_dict
 from reproducible.data.store import Store, open_store
+from reproducible.processes import end_with_parent
 from reproducible.records import check, finished, read_json, run_folder, write_text
 from reproducible.resources import UserError, cache_dir, checked_asset
 from reproducible.training import checkpoint
@@ -155,6 +156,7 @@ def untouched(config: RunConfig, store: Store, device: torch.device) -> dict[str
 
 
 def _prepare_worker() -> None:
+    end_with_parent()
     torch.set_num_threads(1)
     keep_freed_memory()
 

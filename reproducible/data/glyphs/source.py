@@ -1,7 +1,7 @@
 """Rendering a whole variant, by as many processes as there are cores; the result does not depend on their number.
 
-The processes are interpreters of their own (``python -m reproducible.data.glyphs.source``), so that the caller may be
-any script, guarded or not, in any state. Each fills its part of files whose space was reserved before.
+The processes are interpreters of their own (:mod:`reproducible.processes`). Each fills its part of files whose space
+was reserved before.
 Explained on page: glyphs.
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from reproducible import processes
 from reproducible.data.arrays import reserve
 from reproducible.data.glyphs.fonts import AS_PINNED, versions
 from reproducible.data.glyphs.plan import RendererPin, Variant, glyphs_of
@@ -83,11 +84,11 @@ def fill(variant: Variant, folder: Path, start: int, stop: int) -> None:
 def _start(variant: Variant, folder: Path, start: int, stop: int) -> None:
     """:func:`fill` in a process of its own."""
     job = [json.dumps(dataclasses.asdict(variant)), str(folder), str(start), str(stop)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    command = [sys.executable, "-m", "reproducible.data.glyphs.source", *job]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UserError(f"{folder}: rendering images {start} to {stop} failed: {done.stderr.strip()[-2000:]}")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with processes.start("reproducible.data.glyphs.source", *job, **pipes) as process:
+        said, _ = process.communicate()
+    if process.returncode:
+        raise UserError(f"{folder}: rendering images {start} to {stop} failed: {said.strip()[-2000:]}")
 
 
 def different_versions(pin: RendererPin) -> list[str]:

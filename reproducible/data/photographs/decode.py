@@ -1,8 +1,8 @@
 """Decoding, checking and fitting photographs, by as many processes as there are cores.
 
 Pillow holds the interpreter's lock while it decodes WebP, so threads alone would leave cores idle. The processes are
-interpreters of their own (``python -m reproducible.data.photographs.decode``) that are handed one file after the other
-and write its pixels to its place in the store; the result does not depend on their number.
+interpreters of their own (:mod:`reproducible.processes`) that are handed one file after the other and write its pixels
+to its place in the store; the result does not depend on their number.
 Explained on page: data-card.
 """
 
@@ -26,6 +26,7 @@ from queue import SimpleQueue
 import numpy as np
 from PIL import Image, ImageOps
 
+from reproducible.processes import start
 from reproducible.resources import UserError
 
 _FEW = 256
@@ -149,17 +150,20 @@ def decode(
         array = None if images is None else np.load(images, mmap_mode="r+")
         yield from (examine(content, job, fitting, array) for job, content in jobs)
         return
+    settings = json.dumps({**asdict(fitting), "images": images and str(images)})
+    # In a session of their own, so that Ctrl-C does not reach them before the caller.
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "start_new_session": True}
     with ExitStack() as stack:
-        free: SimpleQueue[_Worker] = SimpleQueue()
+        free: SimpleQueue[subprocess.Popen] = SimpleQueue()
         for _ in range(workers):
-            free.put(stack.enter_context(_Worker(fitting, images)))
+            free.put(stack.enter_context(start("reproducible.data.photographs.decode", settings, **pipes)))
 
         def ask(item: tuple[Job, bytes]) -> Found:
-            worker = free.get()
+            process = free.get()
             try:
-                return worker.ask(*item)
+                return _ask(process, *item)
             finally:
-                free.put(worker)
+                free.put(process)
 
         pool = stack.enter_context(ThreadPoolExecutor(workers))
         waiting = iter(jobs)
@@ -167,40 +171,17 @@ def decode(
             yield from pool.map(ask, batch)
 
 
-class _Worker:
-    """A process that decodes; a signal to the caller's terminal does not reach it, the end of its input ends it."""
-
-    def __init__(self, fitting: Fitting, images: Path | None) -> None:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-        settings = json.dumps({**asdict(fitting), "images": images and str(images)})
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "reproducible.data.photographs.decode", settings],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
-
-    def ask(self, job: Job, content: bytes) -> Found:
-        """Hands over one file and waits for what it turned out to be."""
-        asked, answered = self._process.stdin, self._process.stdout
-        try:
-            asked.write(json.dumps({**asdict(job), "bytes": len(content)}).encode() + b"\n" + content)
-            asked.flush()
-            answer = answered.readline()
-        except BrokenPipeError:
-            answer = b""
-        if not answer:
-            raise UserError(f"{job.path}: the process that decoded it died, for want of memory or space perhaps.")
-        return Found(**json.loads(answer))
-
-    def __enter__(self) -> _Worker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
+def _ask(process: subprocess.Popen, job: Job, content: bytes) -> Found:
+    """Hands one file over to a process and waits for what it turned out to be."""
+    try:
+        process.stdin.write(json.dumps({**asdict(job), "bytes": len(content)}).encode() + b"\n" + content)
+        process.stdin.flush()
+        answer = process.stdout.readline()
+    except BrokenPipeError:
+        answer = b""
+    if not answer:
+        raise UserError(f"{job.path}: the process that decoded it died, for want of memory or space perhaps.")
+    return Found(**json.loads(answer))
 
 
 def _serve(settings: str) -> None:
