@@ -51,6 +51,8 @@ REGISTRY: Mapping[str, Mapping[str, Entry]] = {
     "loss": {
         "binomial_deviance": Entry("reproducible.losses.binomial_deviance:BinomialDeviance"),
         "margin": Entry("reproducible.losses.margin:MarginLoss"),
+        "soft_binomial": Entry("reproducible.losses.soft_binomial:SoftBinomialDeviance"),
+        "attribute_bce": Entry("reproducible.losses.attribute_bce:AttributeBCE", on="output"),
         "pml": Entry("reproducible.losses.pml:PML"),
         "activation_decay": Entry("reproducible.losses.activation_decay:ActivationDecay", on="output"),
         "unit_rows": Entry("reproducible.losses.unit_rows:UnitRows", on="output"),

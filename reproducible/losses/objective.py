@@ -18,7 +18,8 @@ class Objective(nn.Module):
 
     A loss reads the whole ``output``, with the batch; or embeddings with their labels and the pairs of the batch, as
     all of pytorch-metric-learning's do: those of the ``learners``, one after the other and averaged (DeML Eq. 5: the
-    factor 1/(IJ)), or the ``embedding`` that they make together.
+    factor 1/(IJ)), or the ``embedding`` that they make together. One with the attribute ``by_attributes`` also gets the
+    attributes that the model predicts (``logits``) and those of the batch (``truth``).
 
     Args:
         losses: by label. Their own parameters, if any, are trained.
@@ -51,9 +52,11 @@ class Objective(nn.Module):
         loss, on = self.terms[label], self.on[label]
         if on == "output":
             return loss(output, batch)
+        judged_by = getattr(loss, "by_attributes", False)
+        known = {"logits": output.attributes, "truth": batch.attributes} if judged_by else {}
         if on == "embedding":
-            return loss(output.embedding, batch.labels, batch.pairs)
-        return torch.stack([loss(learnt, batch.labels, batch.pairs) for learnt in output.learners]).mean()
+            return loss(output.embedding, batch.labels, batch.pairs, **known)
+        return torch.stack([loss(learnt, batch.labels, batch.pairs, **known) for learnt in output.learners]).mean()
 
 
 def build_objective(terms: Sequence[Term]) -> Objective:

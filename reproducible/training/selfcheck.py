@@ -134,6 +134,7 @@ class _Learners(nn.Module):
             embedding=F.normalize(torch.cat([F.normalize(x, dim=1) for x in learned], dim=1), dim=1),
             scales=(Scale(learned, (pooled, pooled), weights, gates),),
             features={"emb": learned[0], "conv": pooled},
+            attributes=learned[1],
             penalties={"L_var": learned[0].var(dim=0).mean()},
         )
 
@@ -146,7 +147,8 @@ def _loss(name: str, side: Side) -> tuple[nn.Module, Tensor]:
     labels = torch.arange(4, device=side.device).repeat_interleave(3)
     with _on(side):
         output = module[0](pooled)
-    return module, torch.stack(list(module[1](output, Batch(pooled, labels)).values()))
+    batch = Batch(pooled, labels, attributes=(pooled[:, :16] > 0).float())
+    return module, torch.stack(list(module[1](output, batch).values()))
 
 
 _BUILDERS = {"backbone": _backbone, "model": _model, "loss": _loss}

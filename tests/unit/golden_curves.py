@@ -87,20 +87,23 @@ def model_curve(name: str) -> list[float]:
 
 
 def loss_curve(name: str) -> list[float]:
-    """Two learners over six images of three classes, with gates and a penalty; the same chance in every step."""
+    """Two learners over six images of three classes, with gates, a penalty and attributes; the same chance in every
+    step."""
     objective = build_objective([Term(name, OPTIONS.get(name, {}))]).double()
     initialise(objective, 3)
     labels = torch.tensor([0, 0, 1, 1, 2, 2])
     inputs = tuple(draw(6, 8, seed=10 + j) - 0.3 for j in range(2))
     weights = tuple((draw(4, 8, seed=20 + j) - 0.5).requires_grad_() for j in range(2))
+    batch = Batch(torch.empty(6, 3, 1, 1), labels, attributes=(draw(6, 8, seed=30) < 0.4).float())
 
     def value() -> Tensor:
         learners = tuple(x @ w.T for x, w in zip(inputs, weights, strict=True))
         penalties = {"L_var": sum(x.var(dim=0).mean() for x in learners)}
         gates = torch.sigmoid(torch.stack(learners))[..., None, None]
-        output = Output(F.normalize(learners[0]), (Scale(learners, inputs, weights, gates),), penalties=penalties)
+        scales = (Scale(learners, inputs, weights, gates),)
+        output = Output(F.normalize(learners[0]), scales, attributes=torch.cat(learners, dim=1), penalties=penalties)
         torch.manual_seed(5)
-        return sum(objective(output, Batch(torch.empty(6, 3, 1, 1), labels)).values())
+        return sum(objective(output, batch).values())
 
     return descend([*weights, *objective.parameters()], value, share=0.05)
 

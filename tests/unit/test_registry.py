@@ -91,11 +91,12 @@ def test_every_loss_runs_forward_and_backward(name: str) -> None:
     learned = given @ weight.T, given.square() @ weight.T
     inputs, penalties = (given, given.square()), {"L_var": learned[0].var(dim=0).mean()}
     gates = torch.sigmoid(torch.stack(learned))[..., None, None]
-    embedding = nn.functional.normalize(learned[0])
-    output = Output(embedding, (Scale(learned, inputs, (weight,) * 2, gates),), penalties=penalties)
+    embedding, scales = nn.functional.normalize(learned[0]), (Scale(learned, inputs, (weight,) * 2, gates),)
+    output = Output(embedding, scales, attributes=learned[0], penalties=penalties)
+    batch = Batch(torch.empty(4, 3, 1, 1), LABELS, attributes=torch.eye(4))
     objective = build_objective([Term(name, OPTIONS.get(name, {}))])
-    objective(output, Batch(torch.empty(4, 3, 1, 1), LABELS))  # the adversary's rise begins at 0
-    (loss,) = objective(output, Batch(torch.empty(4, 3, 1, 1), LABELS)).values()
+    objective(output, batch)  # the adversary's rise begins at 0
+    (loss,) = objective(output, batch).values()
     assert loss.shape == ()
     loss.backward()
     assert torch.isfinite(loss)

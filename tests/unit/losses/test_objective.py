@@ -6,11 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from pytorch_metric_learning import losses as pml_losses
-from torch import Tensor
+from torch import Tensor, nn
 
 from reproducible.config import RunConfig, Term, from_dict, to_dict
 from reproducible.losses.binomial_deviance import BinomialDeviance
 from reproducible.losses.objective import Objective, build_objective
+from reproducible.losses.soft_binomial import SoftBinomialDeviance
 from reproducible.losses.unit_rows import unit_rows
 from reproducible.resources import UserError
 from reproducible.types import Batch, Output, Scale
@@ -155,3 +156,32 @@ def test_terms_that_cannot_be_built(term: Term, words: str) -> None:
     with pytest.raises(UserError) as error:
         build_objective([term])
     assert words in str(error.value)
+
+
+class _Judge(nn.Module):
+    by_attributes = True
+
+    def forward(self, embeddings: Tensor, labels: Tensor, pairs: object, logits: Tensor, truth: Tensor) -> Tensor:
+        return embeddings.sum() + logits.sum() + 100 * truth.sum()
+
+
+@pytest.mark.parametrize("on", ["learners", "embedding"])
+def test_a_loss_that_judges_by_attributes_gets_them(on: str) -> None:
+    found, images = output(), batch()
+    found.attributes, images.attributes = draw(6, 3, seed=9), torch.ones(6, 3)
+    read = found.embedding.sum() if on == "embedding" else sum(x.sum() for x in found.learners) / 2
+    value = Objective({"judge": _Judge()}, {"judge": on})(found, images)["judge"]
+    torch.testing.assert_close(value, read + found.attributes.sum() + 1800)
+
+
+@pytest.mark.parametrize("pairs", [None, PAIRS])
+def test_soft_binomial_deviance_is_judged_by_the_attributes_of_model_and_batch(
+    pairs: tuple[Tensor, ...] | None,
+) -> None:
+    found, images = output(), batch(pairs)
+    found.attributes, images.attributes = draw(6, 3, seed=9), (draw(6, 3, seed=8) > 0).float()
+    for options in ({"alpha": 3.0}, {"similarity": "true"}):
+        loss = SoftBinomialDeviance(**options)
+        expected = [loss(x, LABELS, pairs, found.attributes, images.attributes) for x in found.learners]
+        value = build_objective([Term("soft_binomial", options)])(found, images)["soft_binomial"]
+        torch.testing.assert_close(value, sum(expected) / 2, rtol=1e-12, atol=0)
