@@ -1,27 +1,14 @@
-"""Studies: one file each. Declarations without torch."""
+"""Studies: methods on benchmarks, a file a method. Declarations without torch."""
 
 from __future__ import annotations
 
 from reproducible.resources import UserError, nearest_name
-from reproducible.studies import (
-    baseline,
-    deml,
-    glyph_baseline,
-    glyph_deml,
-    glyph_ladder,
-    glyph_object_attention,
-    glyph_vem,
-    object_attention,
-    three_sets,
-    vem,
-)
-from reproducible.studies.base import PROFILES, Arm, Study, Tuning
+from reproducible.studies import baseline, deml, object_attention, three_sets, vem
+from reproducible.studies.arms import Arm, Tuning
+from reproducible.studies.base import PROFILES, Study
 
-ALL = (
-    *(baseline, glyph_baseline, glyph_ladder, three_sets, vem, glyph_vem, object_attention, glyph_object_attention),
-    *(deml, glyph_deml),
-)
-STUDIES = {module.STUDY.name: module.STUDY for module in ALL}
+METHODS = (baseline, three_sets, vem, object_attention, deml)
+STUDIES = {one.name: one for method in METHODS for one in method.STUDIES}
 
 
 def study(name: str) -> Study:

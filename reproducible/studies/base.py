@@ -1,68 +1,26 @@
 """What a study is: its arms, its tuning, the runs each profile asks for. Declarations only; imports no torch.
 
-Every arm is a set of named parameters that the study's ``build`` turns into a run configuration. Parameters are
-resolved in this order, the later winning: the study's defaults, the values tuned for the baseline, the arm's own, the
-values tuned for the arm. Tuned values are read from the committed records of the trials, never typed.
+A study is a method on a benchmark. Every arm is a set of named parameters that the study's ``build`` turns into a run
+configuration. Parameters are resolved in this order, the later winning: what the benchmark fixes, the study's defaults,
+the values tuned for the baseline, the arm's own, the values tuned for the arm. Tuned values are read from the committed
+records of the trials, never typed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reproducible import records
 from reproducible.config import EvaluationConfig, RunConfig
 from reproducible.resources import UserError, check_keys, nearest_name
+from reproducible.studies.arms import Arm, Tuning
+from reproducible.studies.benchmarks import Params
 
 PROFILES = ("smoke", "quick", "standard", "large")
 TIERS = ("A", "B", "AB")
 TUNING_DRAW = 100  # a class draw of its own: no verdict's draw trains on just these classes
-Params = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One line of a study's table.
-
-    Attributes:
-        name: as claims.yaml and the records call it.
-        title: as tables and figures call it.
-        params: what sets it apart.
-        tuned: names of the tunings whose best candidate it takes, in order.
-        tier: A is run and committed with the study, B is declared with its cost and shown as not run until it is.
-        draws: class draws that profile standard runs; the seed of each is its number.
-        extra_seeds: further seeds of draw 0, for the noise floor.
-        minutes: measured cost of one run, in minutes of one core with AVX2 and no bf16 units.
-        ships: whether its data set ships with the package; profile smoke runs no other arm.
-        smoke: whether profile smoke runs it; False where other arms go through the same code.
-    """
-
-    name: str
-    title: str
-    params: Params = field(default_factory=dict)
-    tuned: tuple[str, ...] = ()
-    tier: str = "A"
-    draws: int = 5
-    extra_seeds: int = 0
-    minutes: float = 0.0
-    ships: bool = True
-    smoke: bool = True
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """Trials on the validation classes: a baseline has at most six, an arm that differs by a switch three.
-
-    Attributes:
-        name: what arms refer to.
-        arm: the arm whose parameters the candidates change.
-        candidates: parameters of each trial.
-    """
-
-    name: str
-    arm: str
-    candidates: tuple[Params, ...]
 
 
 @dataclass(frozen=True)
@@ -73,7 +31,8 @@ class Study:
         name: file name of its records, and what claims.yaml calls it.
         title: as pages call it.
         build: parameters to run configuration (without draw, seed and profile).
-        defaults: parameters that hold unless something changes them.
+        defaults: parameters of the method, which may also change what the benchmark fixes, that hold unless something
+            changes them.
         arms, tunings: see there.
         live: the decisive pair (treatment, control) that profile quick trains on the reader's machine, on draw 0; empty
             where there is none.
@@ -132,13 +91,13 @@ class Study:
             UserError: if the trials it depends on have not been run, or a parameter is none of the study's, with the
                 nearest one.
         """
-        resolved = dict(self.defaults)
+        resolved = {**arm.fixed, **self.defaults}
         own = dict(arm.params)
         for name in arm.tuned:
             tuning = self.tuning(name)
             best = tuning.candidates[0] if untuned else self.best(name)
             (own if tuning.arm == arm.name else resolved).update(best)
-        return self._checked(resolved | own, arm.name)
+        return self._checked(resolved | own, arm, arm.name)
 
     def config(self, arm: Arm | str, draw: int, seed: int | None = None, profile: str = "") -> RunConfig:
         """The configuration of one run.
@@ -204,7 +163,7 @@ class Study:
         params = self.params(replace(arm, tuned=tuned))
         made = []
         for number, candidate in enumerate(tuning.candidates):
-            config = self.build(self._checked(params | dict(candidate), f"{tuning.name}-{number}"))
+            config = self.build(self._checked(params | dict(candidate), arm, f"{tuning.name}-{number}"))
             draw = TUNING_DRAW if config.data.split == "half" else 0  # other splits have one division
             data = replace(config.data, draw=draw)
             evaluation = EvaluationConfig(every=config.evaluation.every, test=False)
@@ -212,9 +171,9 @@ class Study:
             made.append(replace(config, study=self.tuning_records, arm=f"{tuning.name}-{number}"))
         return made
 
-    def _checked(self, params: dict[str, Any], name: str) -> dict[str, Any]:
-        """The parameters of an arm or a trial, all of them the study's."""
-        check_keys(params, self.defaults, (), f"{self.name}/{name}")
+    def _checked(self, params: dict[str, Any], arm: Arm, name: str) -> dict[str, Any]:
+        """The parameters of an arm or a trial, all of them the benchmark's or the study's."""
+        check_keys(params, {**arm.fixed, **self.defaults}, (), f"{self.name}/{name}")
         return params
 
     @property

@@ -1,9 +1,16 @@
-"""The unified baseline U_d and activation decay: DeML Table 1 and the U curves of Fig. 5 (page: baseline)."""
+"""The unified baseline U_d and activation decay: DeML Table 1 and the U curves of Fig. 5, on groceries, on glyphs, and
+on glyphs of every difficulty (pages: baseline and glyphs).
+
+Arms are named after the documents' dimensions; on glyphs 16, 48, 96 and 128 stand for 64, 192, 384 and 512. The step in
+the middle of the ladder of difficulty, and its trials, are those of the study ``glyph_baseline``.
+"""
 
 from __future__ import annotations
 
-from reproducible.config import Component, DataConfig, EvaluationConfig, OptimiserConfig, RunConfig, Term
-from reproducible.studies.base import Arm, Params, Study, Tuning
+from reproducible.config import Component, RunConfig, Term
+from reproducible.studies.arms import Arm, Tuning, first, later, planned
+from reproducible.studies.base import Study
+from reproducible.studies.benchmarks import GLYPHS, GROCERIES, TRAINING, Params, run
 
 LACT_RELEASED = 0.014 * 2 / 512  # the released code's factor of |x|^2 at d = 512, as lambda_1 of Eq. 6
 
@@ -26,71 +33,87 @@ def objective(params: Params) -> tuple[Term, ...]:
     return tuple(losses)
 
 
-def build(params: Params) -> RunConfig:
-    """A run of U_d on groceries.
+def model(params: Params) -> Component:
+    """U_d.
 
     Args:
-        params: those of :func:`objective`; ``dim``; ``lr``, ``head`` (multiplier), ``decay`` (weight decay);
-            ``test_every`` (steps between looks at test and seen classes, 0: none).
+        params: ``dim``, the document's.
     """
-    return RunConfig(
-        data=DataConfig(classes_per_batch=8, images_per_class=3),
-        model=Component("unified", {"dim": params["dim"]}),
-        objective=objective(params),
-        optimiser=OptimiserConfig(lr=params["lr"], head_multiplier=params["head"], weight_decay=params["decay"]),
-        evaluation=EvaluationConfig(
-            every=50, test_every=params["test_every"], seen_every=params["test_every"], keep="matches"
-        ),
-        steps=400,
-    )
+    return Component("unified", {"dim": params["dim"] // params["divisor"]})
+
+
+def build(params: Params) -> RunConfig:
+    """A run of :func:`model` with :func:`objective`."""
+    return run(params, model(params), objective(params))
 
 
 DEFAULTS = {
-    **{"dim": 512, "lr": 1e-4, "head": 1.0, "decay": 2e-4, "gamma": 25.0},
-    **{"lact": 0.0, "ntri": 0.0, "orthogonal": 0.0, "released": False, "test_every": 0},
+    **TRAINING,
+    **{"dim": 512, "gamma": 25.0, "lact": 0.0, "ntri": 0.0, "orthogonal": 0.0, "released": False},
 }
-CURVES = {"test_every": 100}
+CURVES = {"curves": True}
 ROWS = {"ntri": 0.25}
 PRINTED = {"lact": 0.014, **ROWS}
 BASE = ("baseline",)
+DECAYED = (*BASE, "lact-512")
 LACT_TUNINGS = tuple(
     Tuning(f"lact-{d}", f"u{d}-lact-tuned", tuple({"lact": w} for w in (LACT_RELEASED, 5e-4, 5e-3))) for d in (512, 64)
 )
 """Three weights of the activation term at each of two dimensions."""
+LONG = {"steps": 900, "looks": (50, 300, 300), **CURVES}
+"""Three times as long on glyphs: does claim D04 hold where curves are flat?"""
+LADDER = {
+    "glyphs-clutter-0": "no clutter",
+    "glyphs-clutter-2": "twice the clutter",
+    "glyphs-clutter-4": "four times the clutter",
+    "glyphs-occlusion-0": "none occluded",
+    "glyphs-occlusion-1": "all partly occluded",
+}
+"""Variant -> title; each differs from ``glyphs`` in one thing."""
 
+ARMS = (
+    Arm("u512", "U512", CURVES, BASE),
+    Arm("u512-lact-printed", "U512 + L_act, printed", {**PRINTED, **CURVES}, BASE),
+    Arm("u512-lact-tuned", "U512 + L_act, tuned", {**ROWS, **CURVES}, DECAYED),
+    *(Arm(f"u{d}", f"U{d}", {"dim": d}, BASE) for d in (64, 192, 384)),
+    Arm("u64-lact-tuned", "U64 + L_act, tuned", {"dim": 64, **ROWS}, (*BASE, "lact-64")),
+    *(Arm(f"u{d}-lact-tuned", f"U{d} + L_act, tuned", {"dim": d, **ROWS}, DECAYED) for d in (192, 384)),
+    *(
+        Arm(f"u512-{name}", f"U512, {title}", params, BASE)
+        for name, title, params in (
+            ("lact-released", "released form of L_act", {"lact": 0.014, "released": True, "ntri": 0.25 / 512}),
+            ("activation-only", "activation term only, printed weight", {"lact": 0.014}),
+            ("ntri-only", "L_ntri only", {"ntri": 0.25}),
+            ("orthogonal", "orthogonality in place of L_ntri", {"orthogonal": 0.25}),
+            ("printed", "gamma and rates as printed", {"gamma": 35.0, "lr": 1e-5, "head": 10.0}),
+            ("wd-0", "weight decay 0", {"decay": 0.0}),
+            ("wd-1e-3", "weight decay 0.001", {"decay": 1e-3}),
+            ("wd-1e-2", "weight decay 0.01", {"decay": 1e-2}),
+            ("staged", "staged", {"split": "staged"}),
+            ("staged-control", "control of staged", {"split": "staged_control"}),
+            ("long", "900 steps", LONG),
+        )
+    ),
+    Arm("u512-lact-printed-long", "U512 + L_act, printed, 900 steps", {**PRINTED, **LONG}, BASE),
+    *(Arm(data, f"U512, {title}", {"data": data}, BASE) for data, title in LADDER.items()),
+    Arm("glyphs-instance", "U512, glyphs-instance", {"data": "glyphs-instance", "parts": False}, BASE),
+)
 
-def _tier_b() -> tuple[Arm, ...]:
-    declared = {"tier": "B", "minutes": 9, "smoke": False}  # profile smoke trains tier A
-    small = [Arm(f"u{d}", f"U{d}", {"dim": d}, BASE, **declared) for d in (192, 384)]
-    tuned = (*BASE, "lact-512")
-    decayed = [
-        Arm(f"u{d}-lact-tuned", f"U{d} + L_act, tuned", {"dim": d, **ROWS}, tuned, **declared) for d in (192, 384)
-    ]
-    parts = [
-        ("u512-lact-released", "released form of L_act", {"lact": 0.014, "released": True, "ntri": 0.25 / 512}),
-        ("u512-activation-only", "activation term only, printed weight", {"lact": 0.014}),
-        ("u512-ntri-only", "L_ntri only", {"ntri": 0.25}),
-        ("u512-orthogonal", "orthogonality in place of L_ntri", {"orthogonal": 0.25}),
-        ("u512-printed", "gamma and rates as printed", {"gamma": 35.0, "lr": 1e-5, "head": 10.0}),
-        ("u512-wd-0", "weight decay 0", {"decay": 0.0}),
-        ("u512-wd-1e-3", "weight decay 0.001", {"decay": 1e-3}),
-        ("u512-wd-1e-2", "weight decay 0.01", {"decay": 1e-2}),
-    ]
-    return (*small, *decayed, *(Arm(n, f"U512, {t}", p, BASE, **declared) for n, t, p in parts))
-
-
-STUDY = Study(
+ON_GROCERIES = Study(
     name="baseline",
     title="The unified baseline and activation decay",
     build=build,
     defaults=DEFAULTS,
-    arms=(
-        Arm("u512", "U512", CURVES, BASE, extra_seeds=5, minutes=12),
-        Arm("u512-lact-printed", "U512 + L_act, printed", {**PRINTED, **CURVES}, BASE, minutes=12),
-        Arm("u512-lact-tuned", "U512 + L_act, tuned", {**ROWS, **CURVES}, (*BASE, "lact-512"), minutes=12),
-        Arm("u64", "U64", {"dim": 64}, BASE, minutes=9),
-        Arm("u64-lact-tuned", "U64 + L_act, tuned", {"dim": 64, **ROWS}, (*BASE, "lact-64"), minutes=9),
-        *_tier_b(),
+    arms=planned(
+        GROCERIES,
+        ARMS,
+        first("u512", 12, extra_seeds=5),
+        first("u512-lact-printed u512-lact-tuned", 12),
+        first("u64 u64-lact-tuned", 9),
+        later("u192 u384 u192-lact-tuned u384-lact-tuned", 9),
+        later("u512-lact-released u512-activation-only u512-ntri-only u512-orthogonal u512-printed", 9),
+        later("u512-wd-0 u512-wd-1e-3 u512-wd-1e-2", 9),
+        smoke="u512 u512-lact-printed u512-lact-tuned u64 u64-lact-tuned",
     ),
     tunings=(
         Tuning(
@@ -109,3 +132,48 @@ STUDY = Study(
     ),
     live=("u512-lact-printed", "u512"),
 )
+ON_GLYPHS = Study(
+    name="glyph_baseline",
+    title="The unified baseline on glyphs",
+    build=build,
+    defaults=DEFAULTS,
+    arms=planned(
+        GLYPHS,
+        ARMS,
+        first("u512", 1.3, draws=10, extra_seeds=5),
+        first("u512-lact-printed u512-lact-tuned", 1.3, draws=10),
+        first("u64 u64-lact-tuned u384-lact-tuned", 1.1, draws=10),
+        first("u384 u192 u192-lact-tuned u512-staged u512-staged-control", 1.1),
+        first("u512-lact-released u512-activation-only u512-ntri-only u512-orthogonal", 1.1),
+        first("u512-wd-0 u512-wd-1e-3 u512-wd-1e-2", 1.1),
+        first("u512-long u512-lact-printed-long", 3.5, draws=3),
+    ),
+    tunings=(
+        Tuning(
+            "baseline",
+            "u512",
+            (
+                {"lr": 1e-3, "head": 1.0, "gamma": 25.0},
+                {"lr": 1e-3, "head": 1.0, "gamma": 5.0},
+                {"lr": 2e-3, "head": 1.0, "gamma": 25.0},
+                {"lr": 3e-4, "head": 10.0, "gamma": 5.0},
+                {"lr": 1e-3, "head": 1.0, "gamma": 35.0},  # the document's gamma
+                {"lr": 1e-3, "head": 1.0, "gamma": 25.0, "batch_statistics": False},
+            ),
+        ),
+        *LACT_TUNINGS,
+    ),
+    live=("u512-lact-printed", "u512"),
+    trial_steps=200,
+)
+ON_LADDER = Study(
+    name="glyph_ladder",
+    title="The unified baseline on glyphs of every difficulty",
+    build=build,
+    defaults=DEFAULTS,
+    arms=planned(GLYPHS, ARMS, first(" ".join((*LADDER, "glyphs-instance")), 1.1), smoke=""),
+    tunings=(),
+    tuned_by=ON_GLYPHS,
+    live=(),
+)
+STUDIES = (ON_GROCERIES, ON_GLYPHS, ON_LADDER)

@@ -30,7 +30,7 @@ def write(device: str = "auto", path: Path | None = None) -> channel_maps.Maps:
     Raises:
         UserError: if the data set is not there, or a training fails.
     """
-    runs = {arm: deml.STUDY.config(arm, DRAW) for arm in ARMS}
+    runs = {arm: deml.ON_GROCERIES.config(arm, DRAW) for arm in ARMS}
     found = measure(runs, EVERY, EXTREMES, SEED, device)
     write_text(path or manifests() / channel_maps.FILE, channel_maps.text(found))
     return found

@@ -15,7 +15,7 @@ from pathlib import Path
 from reproducible.evaluation import localised
 from reproducible.records import write_bytes
 from reproducible.resources import UserError, manifests, nearest_name
-from reproducible.studies import deml, glyph_baseline
+from reproducible.studies import baseline, deml
 from reproducible.studies.running import Standing
 from reproducible.training.localise import View, measure
 
@@ -33,14 +33,14 @@ def views() -> dict[str, View]:
         *(
             View(f"caltech-224-tuned-{draw}", "caltech101_boxes24", "bvlc_googlenet", 224, trained=run)
             for draw in range(DRAWS)
-            for run in (deml.STUDY.config("u512", draw),)
+            for run in (deml.ON_GROCERIES.config("u512", draw),)
         ),
         View("groceries-160", "groceries", "bvlc_googlenet", 160, each=PHOTOGRAPHS),
         View("glyphs", "glyphs", "compact_googlenet", 56, each=GLYPHS),
         *(
             View(f"glyphs-tuned-{draw}-{images}", "glyphs", "compact_googlenet", 56, images, GLYPHS, run)
             for draw in range(DRAWS)
-            for run in (glyph_baseline.STUDY.config("u512", draw),)
+            for run in (baseline.ON_GLYPHS.config("u512", draw),)
             for images in ("seen", "unseen")
         ),
     ]

@@ -51,10 +51,10 @@ def test_windows_change_what_the_network_sees_and_nothing_else(name: str, other:
 @BOTH
 def test_arms_compared_see_the_same_pixels(of: Study) -> None:
     """All but those whose batch or input is the switch: the same windows, at the same size, in the same order."""
-    base = config(of, "u512")
     other = {"u512-160", "u512-64", "u512-settings-of-deml", "u512-settings-of-u512", "deml-2-1-pairs"}
     for arm in of.arms:
         if arm.name not in other:
+            base = config(of, "u512-long" if arm.name.endswith("-long") else "u512")
             found = untuned(of, arm)
             assert replace(found.data, view_size=0, boxes=False) == base.data, arm.name
             assert (found.steps, found.optimiser, found.seed) == (base.steps, base.optimiser, base.seed), arm.name
@@ -93,6 +93,24 @@ def test_one_gate_is_all_that_deml_1_1_adds(of: Study) -> None:
     one, plain = config(of, "deml-1-1"), config(of, "u512-lact-tuned")
     kept = {path for path in differences(one, plain) if not path.startswith(("model", "evaluation"))}
     assert kept == set()
+
+
+@pytest.mark.parametrize(
+    "name", ["u512", "u512-lact-tuned", "deml-1-1", "deml-1-8", "deml-1-8-no-adversary", "deml-2-1"]
+)
+def test_longer_runs_begin_as_the_shorter_ones(name: str) -> None:
+    """The same objective, ramp of the reversal included, and looks at the same steps."""
+    short, long = config(GLYPHS, name), config(GLYPHS, f"{name}-long")
+    assert differences(short, long) <= {"steps", "evaluation.test_every", "evaluation.seen_every"}
+    assert (long.steps, long.evaluation.every) == (4 * short.steps, short.evaluation.every)
+    assert long.evaluation.test_every > 0
+
+
+@pytest.mark.parametrize("branches", [1, 4, 8])
+def test_frozen_statistics_are_all_that_differs(branches: int) -> None:
+    moving, frozen = (config(GLYPHS, f"deml-1-{branches}{more}") for more in ("", "-frozen-statistics"))
+    looks = {"evaluation.test_every", "evaluation.seen_every"}
+    assert differences(moving, frozen) - looks == {"backbone.options.batch_statistics"}
 
 
 def test_released_model_is_the_released_one() -> None:

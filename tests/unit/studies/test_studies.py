@@ -13,7 +13,9 @@ from reproducible.config import RunConfig, from_dict
 from reproducible.data.store import open_store
 from reproducible.resources import UserError
 from reproducible.studies import STUDIES, Study, study
-from reproducible.studies.base import TUNING_DRAW, Arm, Tuning
+from reproducible.studies.arms import Arm, Tuning, first, planned
+from reproducible.studies.base import TUNING_DRAW
+from reproducible.studies.benchmarks import GROCERIES
 from reproducible.training.evaluate import looked_at
 from reproducible.training.sets import build_sets
 from reproducible.verdicts.criteria import decisive, load_claims
@@ -68,12 +70,13 @@ def test_declarations_are_consistent(of: Study) -> None:
         assert arm.tier in ("A", "B")
         assert arm.minutes > 0, f"{arm.name} has no measured cost"
         assert set(arm.tuned) <= tunings
-        assert set(arm.params) <= set(of.defaults), f"{arm.name} sets a parameter that the study does not know"
+        known = {**arm.fixed, **of.defaults}
+        assert set(arm.params) <= set(known), f"{arm.name} sets a parameter that the study does not know"
         config = untuned(of, arm)
         assert config.steps % config.evaluation.every == 0
     for tuning in of.tunings:
-        assert of.arm(tuning.arm)
-        assert all(set(candidate) <= set(of.defaults) for candidate in tuning.candidates)
+        known = {**of.arm(tuning.arm).fixed, **of.defaults}
+        assert all(set(candidate) <= set(known) for candidate in tuning.candidates)
 
 
 # --- tuning ----------------------------------------------------------------------------------------------------------
@@ -307,6 +310,8 @@ def test_unknown_names() -> None:
     misspelt = Arm("u512", "U512", {"gama": 5.0})
     with pytest.raises(UserError, match=r"baseline/u512: unknown key 'gama'. Did you mean 'gamma'\?"):
         BASELINE.params(misspelt)
+    with pytest.raises(UserError, match=r"A plan for groceries names the arm 'u521'. Did you mean 'u512'\?"):
+        planned(GROCERIES, BASELINE.arms, first("u64 u521", 9))
     wrong = replace(BASELINE, tunings=(Tuning("baseline", "u512", ({"haed": 2.0},)),))
     with pytest.raises(UserError, match=r"baseline/baseline-0: unknown key 'haed'. Did you mean 'head'\?"):
         wrong.trials(wrong.tunings[0])

@@ -21,7 +21,8 @@ MODEL |= {f"model.options.{o}" for o in ("detach_variance", "detach_gate", "scal
 @BOTH
 def test_arms_differ_from_their_baseline_by_model_and_objective_alone(of: Study) -> None:
     for arm in of.arms:
-        base = untuned(of, of.arm("brief" if arm.name.startswith("brief") else "margin"))
+        control = "brief" if arm.name.startswith("brief") else "margin-long" if arm.name.endswith("long") else "margin"
+        base = untuned(of, of.arm(control))
         allowed = MODEL | {"objective"} | ({"model.options.dim"} if "-d" in arm.name else set())
         if "efficientnet" in arm.name:
             allowed |= {"backbone.name", "optimiser.lr"}
