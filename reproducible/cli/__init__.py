@@ -35,7 +35,7 @@ def verdicts(
     from reproducible.verdicts.table import headline, verdict_table
 
     table = verdict_table(source or None)
-    shown = table if detail else table[["claim", "level", "verdict", "mean", "margin", "comparison"]]
+    shown = table if detail else table[["claim", "level", "verdict", "length", "mean", "margin", "comparison"]]
     typer.echo(shown.to_string(index=False, max_colwidth=60, float_format="{:.1f}".format, na_rep=""))
     typer.echo(str(headline(table)))
 

@@ -14,6 +14,7 @@ from reproducible.verdicts.criteria import load_claims
 from reproducible.verdicts.schema import LEVELS
 from reproducible.verdicts.table import verdict_table
 from reproducible.verdicts.wording import describe, supported_if
+from reproducible.verdicts.words import with_length
 
 MANY = 100  # draws that nobody will run
 
@@ -35,7 +36,7 @@ def claims_on_page(
             f"{c}" if decides else f"{c} (context)" for c, decides in zip(table["claim"], table["decides"], strict=True)
         ],
         "compared": table["comparison"].map(_short),
-        "verdict": table["verdict"],
+        "verdict": _with_lengths(table),
     }
     if level != "published":
         found |= {
@@ -61,6 +62,8 @@ def claims_on_page(
         for column in ("published", "as an estimate"):
             if all(pd.isna(cell) or cell == "" for cell in found[column]):
                 del found[column]
+        if table["at_start"].any():
+            found["draws that select step 0"] = [f"{n}" if n else "" for n in table["at_start"]]
         if table["criteria_changed"].any():
             found["criteria"] = ["changed since" if changed else "" for changed in table["criteria_changed"]]
     return pd.DataFrame(found)
@@ -129,8 +132,13 @@ def levels_on_page(page: str) -> pd.DataFrame:
     """
     table = verdict_table(detail=True)
     table = table[(table["page"] == page) & table["decides"]]
+    table = table.assign(verdict=_with_lengths(table))
     found = table.pivot_table(index="claim", columns="level", values="verdict", aggfunc=" / ".join, fill_value="")
     return found[[level for level in LEVELS if level in found]].rename_axis(columns=None).reset_index()
+
+
+def _with_lengths(table: pd.DataFrame) -> list[str]:
+    return [with_length(*cells) for cells in zip(table["verdict"], table["length"], strict=True)]
 
 
 def _asked(criterion: Mapping[str, Any]) -> dict[str, str]:

@@ -23,6 +23,7 @@ from reproducible.data.sampler import build_sampler
 from reproducible.data.store import Store
 from reproducible.data.transforms import random_flips
 from reproducible.encoding import encode_matches, encode_neighbours
+from reproducible.evaluation.selection import select
 from reproducible.losses.objective import build_objective
 from reproducible.models import build_model
 from reproducible.progress import progress
@@ -301,15 +302,3 @@ class Training:
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
         return state["since"]
-
-
-def select(values: list[float], window: int) -> int:
-    """Index of the best centred moving average; at the ends the window is cut. The earliest wins a tie.
-
-    Args:
-        values: validation MAP@R at each evaluation.
-        window: evaluations averaged over, odd.
-    """
-    half = window // 2
-    smooth = [sum(part) / len(part) for i in range(len(values)) if (part := values[max(0, i - half) : i + half + 1])]
-    return smooth.index(max(smooth))

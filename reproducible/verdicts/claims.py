@@ -42,6 +42,8 @@ class Row:
             show the published effect, where an estimate is too small to see.
         fails_here: arms that are not better than the untouched network.
         not_converged: runs whose selected checkpoint is their last one.
+        at_start: draws on which an arm's selected checkpoint is step 0, the arm as it was initialised.
+        short: steps of the runs, where the word holds at that length only (:mod:`reproducible.verdicts.lengths`).
         criteria_changed: some record ran under other criteria for its study than those in the file now.
     """
 
@@ -75,6 +77,8 @@ class Row:
     seeds_needed: int | None = None
     fails_here: tuple[str, ...] = ()
     not_converged: int = 0
+    at_start: int = 0
+    short: tuple[int, ...] = ()
     criteria_changed: bool = False
 
 

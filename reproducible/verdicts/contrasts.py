@@ -47,11 +47,13 @@ class Paired:
         values: one a draw, in points.
         queries: the same by query, one array a draw, where every run kept its hits; else None.
         groups: coarse class of each query, one array a draw.
+        draws: number of each class draw.
     """
 
     values: np.ndarray
     queries: list[np.ndarray] | None
     groups: list[np.ndarray]
+    draws: list[int]
 
 
 def terms(criterion: Criterion) -> list[Term]:
@@ -109,7 +111,7 @@ def paired(criterion: Criterion, records: Sequence[RunRecord]) -> Paired:
     if all(hits is not None for draw in draws for _, hits, _ in draw):
         queries = [np.mean([hits for _, hits, _ in draw], axis=0) for draw in draws]
     values = np.array([np.mean([value for value, _, _ in draw]) for draw in draws])
-    return Paired(values, queries, [draw[0][2] for draw in draws])
+    return Paired(values, queries, [draw[0][2] for draw in draws], [*by_draw])
 
 
 def by_run(records: Sequence[RunRecord], arm: str) -> dict[tuple[int, int], RunRecord]:

@@ -7,7 +7,7 @@ Explained on page: how-to-read.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +15,10 @@ import numpy as np
 from reproducible.records import measurements
 from reproducible.types import RunRecord
 from reproducible.verdicts.contrasts import PRIMARY, baselines, by_run, fails_here, look, paired, terms
+from reproducible.verdicts.lengths import halved, long_enough_arm, starts, steps_of
 from reproducible.verdicts.schema import Criterion, holds
 from reproducible.verdicts.wording import describe
+from reproducible.verdicts.words import NOT_TRAINED, WEAKEST_FIRST, bare
 
 if TYPE_CHECKING:
     from reproducible.verdicts.estimates import Estimate
@@ -38,9 +40,23 @@ def measure(criterion: Criterion, records: Sequence[RunRecord]) -> dict[str, Any
         return found | {"word": f"not testable here (needs {criterion.get('needs', data)})"}
     if criterion["test"] == "measured":
         return found | _measured(criterion, usable)
-    if criterion["test"] == "seed_spread":
-        return found | _seed_spread(criterion, usable)
-    return found | _judged(criterion, usable)
+    judged = _seed_spread if criterion["test"] == "seed_spread" else _judged
+    found |= judged(criterion, usable)
+    return found | {"short": _too_short(criterion, usable, found["word"], judged)}
+
+
+def _too_short(
+    criterion: Criterion, records: Sequence[RunRecord], word: str, judged: Callable[..., dict[str, Any]]
+) -> tuple[int, ...]:
+    """Steps of the runs behind a verdict that hangs on them: some arm is not long enough, and the word is not the same
+    at half the length."""
+    runs = [[*by_run(records, arm).values()] for arm in dict.fromkeys(term.run for term in terms(criterion))]
+    if bare(word) not in WEAKEST_FIRST or all(map(long_enough_arm, runs)):
+        return ()
+    half = [halved(record) for of_arm in runs for record in of_arm]
+    if all(half) and bare(judged(criterion, half)["word"]) == bare(word):
+        return ()
+    return steps_of([record for of_arm in runs for record in of_arm])
 
 
 def _judged(criterion: Criterion, records: Sequence[RunRecord]) -> dict[str, Any]:
@@ -53,7 +69,9 @@ def _judged(criterion: Criterion, records: Sequence[RunRecord]) -> dict[str, Any
     arms = list(dict.fromkeys(term.run for term in terms(criterion)))
     failing = tuple(arm for arm in arms if fails_here(records, arm))
     stuck = sum(record["selected"]["not_converged"] for arm in arms for record in by_run(records, arm).values())
+    begun = {record["draw"] for arm in arms for record in by_run(records, arm).values() if starts(record)}
     found: dict[str, Any] = {"n": len(values), "fails_here": failing, "not_converged": stuck}
+    found["at_start"] = len(begun & set(contrast.draws))
     if len(values) < 2:
         return found | {"word": f"not run ({len(values)} of {wanted} draws)" if len(values) else "not run"}
     by_query = contrast.queries or [np.array([value]) for value in values]
@@ -70,7 +88,9 @@ def _judged(criterion: Criterion, records: Sequence[RunRecord]) -> dict[str, Any
     else:
         word, found["p"], found["seeds_needed"] = _decide(criterion, values, bootstrap)
     word = _with_failures(criterion, word, failing)
-    carries = beside is not None and not word.startswith("not testable")
+    if 2 * found["at_start"] >= len(values):
+        word = f"{NOT_TRAINED} ({found['at_start']} of {len(values)} draws select step 0)"
+    carries = beside is not None and bare(word) in WEAKEST_FIRST
     return found | {"word": word, "estimate": beside.said if carries else ""}
 
 

@@ -17,6 +17,7 @@ from reproducible.evaluation.statistics import Interval, sample, t_interval, t_q
 
 Direction = Literal["greater", "less", "none"]
 Word = Literal["supported", "supported, smaller than claimed", "contradicted", "inconclusive"]
+_ROUNDING = 1e-6  # points: less than this is no distance
 
 
 def paired_p(differences: ArrayLike) -> float:
@@ -61,7 +62,7 @@ def seeds_needed(mean: float, sd: float, margin: float, confidence: float = 0.95
         The number of pairs, at least 2, or None where the mean is the margin and no number would do.
     """
     distance = abs(mean - margin)
-    if not distance:
+    if distance < _ROUNDING:
         return None
     n = max(2, math.ceil((stats.norm.isf((1 - confidence) / 2) * sd / distance) ** 2))
     while t_quantile(n, confidence) * sd / math.sqrt(n) >= distance:

@@ -14,7 +14,7 @@ from reproducible.resources import UserError, manifests, nearest_name
 from reproducible.types import RunRecord
 from reproducible.verdicts.claims import Records, Row, all_rows
 from reproducible.verdicts.criteria import SOURCES, ClaimSet, load_claims
-from reproducible.verdicts.words import bare, combine
+from reproducible.verdicts.words import at_steps, bare, combine
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +27,9 @@ def verdict_table(
 
     Computed once a process, and again as soon as a file of ``data_manifests`` is another.
 
-    Numbers are those of the first deciding criterion; all deciding criteria make the verdict (
-    :func:`~reproducible.verdicts.words.combine`).
+    A verdict that holds only at the length of its runs has that ``length`` beside it, such as ``at 300 steps``. Numbers
+    are those of the first deciding criterion; all deciding criteria make the verdict
+    (:func:`~reproducible.verdicts.words.combine`).
 
     Args:
         source: only the claims of one document (DeML, Review, VEM, DIABLO, SGML, Cross-paper).
@@ -49,6 +50,7 @@ def verdict_table(
         rows = _by_level(rows)
     columns = [name for name in Row.__dataclass_fields__ if detail or name not in ("criterion", "decides")]
     table = pd.DataFrame([asdict(row) for row in rows], columns=columns).rename(columns={"word": "verdict"})
+    table["length"] = table.pop("short").map(at_steps)
     texts = {claim.id: claim for claim in claims.claims}
     for name in ("claim", "published", "expectation"):
         table[f"{name}_text" if name == "claim" else name] = [getattr(texts[i], name) for i in table["claim"]]
@@ -105,5 +107,6 @@ def _by_level(rows: Sequence[Row]) -> list[Row]:
     for group in groups.values():
         failing = tuple(dict.fromkeys(arm for row in group for arm in row.fails_here))
         verdict = combine([row.word for row in group], weakest=any(row.test == "estimate" for row in group))
-        joined.append(replace(group[0], word=verdict, fails_here=failing))
+        short = tuple(sorted({steps for row in group for steps in row.short}))
+        joined.append(replace(group[0], word=verdict, fails_here=failing, short=short))
     return joined

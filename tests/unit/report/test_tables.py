@@ -55,7 +55,7 @@ def test_a_deleted_record_leaves_table_and_verdict_without_its_number(full: list
         rows = verdicts.claims_on_page("baseline", "real", {"baseline": found})
         return rows.set_index("claim").loc["D04", "verdict"]
 
-    assert verdict(full) == "contradicted"
+    assert verdict(full) == "contradicted at 100 steps"
     fewer = [r for r in full if (r["arm"], r["draw"]) != ("u512", 3)]
     assert arm_row(fewer, "u512")["draws"] == "4 of 5"
     assert verdict(fewer) == "not run (4 of 5 draws)"

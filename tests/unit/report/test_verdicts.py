@@ -20,7 +20,7 @@ def test_the_page_states_every_criterion_before_its_verdict(full: list[dict[str,
     assert list(stated["claim"]) == [text.removesuffix(" (context)") for text in decided["claim"]]
     assert stated["why that much"].str.len().min() > 20
     d04 = decided[decided["claim"] == "D04"].iloc[0]
-    assert (d04["draws"], d04["verdict"].split(" (")[0]) == ("5 of 5", "contradicted")
+    assert (d04["draws"], d04["verdict"].split(" (")[0]) == ("5 of 5", "contradicted at 100 steps")
     assert d04["difference"] == pytest.approx(-10.0)
     assert list(decided)[:3] == ["claim", "compared", "verdict"]
     timed = verdicts.claims_on_page("vem", "real", {}).set_index("claim")["draws"]
@@ -54,12 +54,13 @@ def test_pages_without_any_have_empty_tables() -> None:
 
 
 def test_levels_of_a_page_are_the_verdicts_that_decide() -> None:
-    table = verdicts.levels_on_page("grid").set_index("claim")
+    levels = verdicts.levels_on_page("grid").set_index("claim")
     claims = [c for c in criteria.load_claims().claims if c.page == "grid"]
-    assert set(table.index) == {c.id for c in claims}
-    assert "paper" in table.columns[-1] and table.columns[0] == "published"
-    deciding = verdict_table(detail=True).query("claim == 'D15' and level == 'real' and decides")["verdict"]
-    assert table["real"]["D15"] == " / ".join(deciding)
+    assert set(levels.index) == {c.id for c in claims}
+    assert "paper" in levels.columns[-1] and levels.columns[0] == "published"
+    deciding = verdict_table(detail=True).query("claim == 'D15' and level == 'real' and decides")
+    assert set(deciding["length"]) == {"at 200 steps"}
+    assert levels["real"]["D15"] == " / ".join(f"{word} at 200 steps" for word in deciding["verdict"])
 
 
 def test_criteria_and_answers_state_the_direction() -> None:

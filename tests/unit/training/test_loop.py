@@ -14,9 +14,10 @@ from reproducible.config import Component, EvaluationConfig
 from reproducible.data.store import Store
 from reproducible.data.transforms import center_boxes, crop_resize
 from reproducible.encoding import decode_neighbours
+from reproducible.evaluation.selection import select
 from reproducible.training import checkpoint
 from reproducible.training.evaluate import Embedder, embed, evaluate
-from reproducible.training.loop import Training, select
+from reproducible.training.loop import Training
 
 Make = Callable[..., Training]
 

@@ -73,6 +73,7 @@ def test_seeds_needed_is_the_first_number_whose_interval_clears_the_margin(
 
 def test_no_number_of_seeds_tells_the_margin_from_itself() -> None:
     assert seeds_needed(1.5, 2.0, 1.5) is None
+    assert seeds_needed(0.1 + 0.2, 2.0, 0.3) is None, "a difference of rounding alone"
     assert seeds_needed(1.5, 0.0, 0.0) == 2
 
 
