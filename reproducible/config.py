@@ -27,6 +27,7 @@ KEPT = ("neighbours", "matches")
 MEASURES = ("clusters", "gate", "variances", "branches", "windows", "attributes")
 INSIDE = ("image", "object")
 READ = ("learners", "embedding", "output")
+WINDOWS = 8  # fixed windows of an image, where nothing else is said
 SPLITS = ("half", "canonical", "staged", "staged_control")
 
 
@@ -102,6 +103,7 @@ class DataConfig:
     flip: bool = True  # mirror half of the training images; False where a mirror image is something else, as of letters
     sampler: Component = Component("pk")  # draws the batches; "pk": P classes of K images each
     attribute_threshold: float = 0.5  # share from which on an attribute counts as present, where it is one of a class
+    windows: int = 0  # W fixed windows of each training image, one of them drawn each time; 0: a fresh one each time
 
     def __post_init__(self) -> None:
         _require(self.split in SPLITS, self, "split", f"one of {', '.join(SPLITS)}")
@@ -115,6 +117,7 @@ class DataConfig:
         _require(0 < self.attribute_threshold <= 1, self, "attribute_threshold", "above 0 and at most 1")
         _require(self.limit_classes >= 0, self, "limit_classes", "0 (all) or more")
         _require(self.limit_images >= 0, self, "limit_images", "0 (all) or more")
+        _require(self.windows >= 0, self, "windows", "0 (a fresh one each time) or more")
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -187,6 +190,7 @@ class RunConfig:
     precision: str = "fp32"
     compiled: bool = False  # the model through torch.compile: minutes at the start, then faster steps on a GPU
     deterministic: bool = False  # only algorithms that add in a fixed order: on a GPU, slower and the same every time
+    frozen: str = ""  # the trunk stays as it is up to and with this stage, whose maps are rounded to half precision
 
     def __post_init__(self) -> None:
         _require(self.steps >= 0, self, "steps", "0 (measure the network as it is) or more")
@@ -287,6 +291,13 @@ def override(config: RunConfig, path: str, value: Any) -> RunConfig:
         target, node = target[node], name
     target[node] = value
     return from_dict(RunConfig, plain)
+
+
+def from_stage(config: RunConfig, stage: str) -> RunConfig:
+    """The run that trains behind a stage only: the stages before stay as they are, and their maps of :data:`WINDOWS`
+    fixed windows of each image, or of as many as the configuration says, are computed once and kept."""
+    data = dataclasses.replace(config.data, windows=config.data.windows or WINDOWS)
+    return dataclasses.replace(config, data=data, frozen=stage)
 
 
 def digest(config: RunConfig, *, data: str, weights: str, versions: Mapping[str, int]) -> str:

@@ -89,6 +89,9 @@ LATER = ("sampler", "augmentation")
 LOOP = Entry("reproducible.training.loop:Training")
 """What every run uses beside its components: mirroring, optimiser, schedule, evaluation, selection."""
 
+MAPS = Entry("reproducible.training.frozen:CachedMaps")
+"""What runs with fixed windows or frozen stages use: where the windows lie, and how maps are computed and rounded."""
+
 
 def entry(kind: str, name: str) -> Entry:
     """The entry of a component.
@@ -134,11 +137,13 @@ def build(kind: str, name: str, /, *args: Any, **options: Any) -> Any:
 
 def versions(config: RunConfig) -> dict[str, int]:
     """Behaviour version of each component that a run uses, by ``kind/name``; of the kinds in :data:`LATER`, and of the
-    loop as ``training``, from the second version on, so that runs of the first keep their names.
+    loop as ``training``, from the second version on, so that runs of the first keep their names; of ``maps`` where
+    windows are fixed or stages frozen.
 
     Raises:
         UserError: if a component has no entry, with the nearest one.
     """
     found = {(kind, name): entry(kind, name).version for kind, name in config.components()}
     named = {f"{kind}/{name}": version for (kind, name), version in found.items() if version > 1 or kind not in LATER}
+    named |= {"maps": MAPS.version} if config.frozen or config.data.windows else {}
     return named | ({"training": LOOP.version} if LOOP.version > 1 else {})

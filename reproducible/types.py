@@ -23,13 +23,15 @@ class Batch:
     """Images with what is known about them.
 
     Attributes:
-        images: RGB, 0 to 255, float, :math:`(N, 3, H, W)`.
+        images: RGB, 0 to 255, float, :math:`(N, 3, H, W)`; or in their place, where the trunk is frozen below a stage,
+            its maps of them, :math:`(N, C, H', W')`.
         labels: class of each image, int64, :math:`(N,)`.
         attributes: binary attributes, float, :math:`(N, K)`, where the data set has them.
         boxes: squares about the objects, x0, y0, x1, y1 in fractions of the image, :math:`(N, 4)`, where asked for.
         pairs: the pairs a sampler fixes, as pytorch-metric-learning's miners give them: anchors, positives, anchors,
             negatives, indices into the batch, int64; None: all pairs of the batch.
         view: the same windows of the same images at another size, for models that zoom into it, :math:`(N, 3, V, V)`.
+        maps: those of the frozen stage, beside the images, for models that cut windows out of these.
     """
 
     images: Tensor
@@ -38,12 +40,13 @@ class Batch:
     boxes: Tensor | None = None
     pairs: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
     view: Tensor | None = None
+    maps: Tensor | None = None
 
     @property
-    def inputs(self) -> tuple[Tensor, ...]:
-        """What a model is called with: the images and, where there are such, the view and the boxes."""
-        known = (self.images, self.view, self.boxes)
-        return known if self.boxes is not None else known[: 1 + (self.view is not None)]
+    def inputs(self) -> dict[str, Tensor]:
+        """What a model is called with: the images and, where there are such, the view, the boxes and the maps."""
+        known = {name: getattr(self, name) for name in ("images", "view", "boxes", "maps")}
+        return {name: value for name, value in known.items() if value is not None}
 
 
 @dataclass

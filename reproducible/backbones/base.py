@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from reproducible.resources import UserError, nearest_name
 
+_COLOURS = 3  # channels of images; no stage puts out so few
+
 
 @contextmanager
 def as_tested(model: nn.Module) -> Iterator[None]:
@@ -40,10 +42,12 @@ class Backbone(nn.Module):
         source: file that the weights were read from; None: they are initial values, or ship with the package.
         after: the stage that it begins behind, whose maps it takes in place of images; empty: it is no :meth:`part`, or
             one from the beginning.
+        frozen: the stage up to which it was frozen (:meth:`freeze`), whose maps it takes as well; empty: all train.
     """
 
     source: Path | None = None
     after: str = ""
+    frozen: str = ""
 
     def __init__(
         self,
@@ -75,21 +79,56 @@ class Backbone(nn.Module):
         """Feature maps of the named stages.
 
         Args:
-            images: RGB, 0 to 255, float, :math:`(N, 3, H, W)`; of a part, maps of the stage that it begins behind.
+            images: RGB, 0 to 255, float, :math:`(N, 3, H, W)`; of a part, maps of the stage that it begins behind;
+                where stages are frozen also maps of the last of them, as :meth:`below` gives them.
             collect: names of the stages wanted; empty: the last. Nothing behind the deepest one is computed. The stage
-                that a part begins behind stands for what it is given.
+                whose maps are given stands for them.
 
         Returns:
             Map of each stage, :math:`(N, C, H', W')`, by name.
 
         Raises:
-            UserError: if there is no such stage.
+            UserError: if there is no such stage, or it lies before the last that is frozen.
         """
-        given = {self.after: images} if self.after and self.after in collect else {}
-        behind = tuple(name for name in collect if name not in given)
-        if given and not behind:
-            return given
-        return given | self.walk(images if self.after else self.preprocess(images), collect=behind)
+        start = self.frozen or self.after
+        if not start:
+            return self.walk(self.preprocess(images), collect=collect)
+        given = self.below(images) if self.frozen and images.shape[1] == _COLOURS else images
+        wanted = collect or (self.last,)
+        maps = {start: given} if start in wanted else {}
+        behind = tuple(name for name in wanted if name != start)
+        return maps | self.walk(given, start, behind) if behind else maps
+
+    def freeze(self, stage: str) -> None:
+        """Freeze the first stages, as far as ``stage``: no gradient, no training mode, and their maps are rounded.
+
+        Raises:
+            UserError: if there is no such stage, or it is the last.
+        """
+        stages = list(self.stages.values())[: self.index(stage) + 1]
+        if len(stages) == len(self.stages):
+            raise UserError(f"Stage {stage!r} is the last of {type(self).__name__}: nothing would be left to train.")
+        self.frozen = stage
+        for part in stages:
+            part.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Backbone:
+        """As of any module, but what is frozen stays in evaluation mode."""
+        super().train(mode)
+        if self.frozen:
+            for part in list(self.stages.values())[: self.index(self.frozen) + 1]:
+                part.eval()
+        return self
+
+    @torch.no_grad()
+    def below(self, images: Tensor) -> Tensor:
+        """Map of the last frozen stage, rounded to half precision, which is how such maps are kept.
+
+        Args:
+            images: RGB, 0 to 255, float, :math:`(N, 3, H, W)`.
+        """
+        maps = self.walk(self.preprocess(images), collect=(self.frozen,))[self.frozen]
+        return maps.half().to(maps.dtype)
 
     def walk(self, x: Tensor, after: str = "", collect: tuple[str, ...] = ()) -> dict[str, Tensor]:
         """The maps of :meth:`forward`, from the map of a stage on.
@@ -132,6 +171,7 @@ class Backbone(nn.Module):
         stages = nn.ModuleDict({name: copy.deepcopy(self.stages[name]) for name in kept})
         piece = copy.deepcopy(self, {id(self.stages): stages})  # all but the stages, which are those that are kept
         piece.after = after or self.after
+        piece.frozen = self.frozen if self.frozen in kept and not piece.after else ""
         piece.channels = {name: self.channels[name] for name in (piece.after, *kept) if name}
         return piece
 

@@ -22,11 +22,18 @@ def run(
         str, typer.Option(help="smoke (seconds), quick (arms of the live pair); empty: the study's own.")
     ] = "",
     change: Annotated[list[str] | None, typer.Option("--set", help="Change a field, as in optimiser.lr=3e-5.")] = None,
+    stage: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            help="Train from this stage on, as pool3, on cached maps of fixed windows; the stages before stay.",
+        ),
+    ] = "",
     device: Device = "auto",
 ) -> None:
     """Train one arm once and print what came out. A finished run is not repeated, an interrupted one goes on."""
     from reproducible import records
-    from reproducible.config import override
+    from reproducible.config import from_stage, override
     from reproducible.studies import study
     from reproducible.studies.running import in_precision
     from reproducible.training.runner import execute
@@ -35,6 +42,7 @@ def run(
     name, _, label = arm.partition("/")
     profile = profile or study(name).profile
     config = in_precision(study(name).config(label, draw, None if seed < 0 else seed, profile), profile, device)
+    config = from_stage(config, stage) if stage else config
     for text in change or []:
         path, equals, value = text.partition("=")
         if not equals:

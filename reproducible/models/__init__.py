@@ -12,7 +12,9 @@ def build_model(config: RunConfig) -> nn.Module:
     """The model of a run, with its pretrained trunk; new layers are initialised by ``training.seeding.initialise``.
 
     Raises:
-        UserError: for an unknown backbone, model or option, with the nearest known one.
+        UserError: for an unknown backbone, stage, model or option, with the nearest known one.
     """
     backbone = registry.build("backbone", config.backbone.name, **config.backbone.options)
+    if config.frozen:
+        backbone.freeze(config.frozen)
     return registry.build("model", config.model.name, backbone, **config.model.options)

@@ -138,7 +138,14 @@ class DeML(nn.Module):
         if scales == branches == 1:
             self.learners[0][0].stream = "learner"  # that of U_d, from which this differs by its gate alone
 
-    def forward(self, images: Tensor, view: Tensor | None = None, boxes: Tensor | None = None) -> Output:
+    @property
+    def cuts(self) -> bool:
+        """Whether it cuts windows out of its images, so that their maps are not enough."""
+        return self.scales > 1 and self.zoom != "full"
+
+    def forward(
+        self, images: Tensor, view: Tensor | None = None, boxes: Tensor | None = None, maps: Tensor | None = None
+    ) -> Output:
         """Embed images.
 
         Args:
@@ -146,6 +153,7 @@ class DeML(nn.Module):
             view: the same windows of the stored images at another size, :math:`(N, 3, V, V)`: object attention looks at
                 them, and zooms are cut out of them. None: of ``images``, as in the released code.
             boxes: squares about the objects in fractions of the images, :math:`(N, 4)`; for the zoom ``object`` alone.
+            maps: of the images, from the last stage that is frozen; without windows to cut they may stand for images.
 
         Returns:
             Output with the embedding of each scale among its features (``scale_1`` ...); among its attention the
@@ -160,9 +168,10 @@ class DeML(nn.Module):
         """
         source = images if view is None else view
         window = whole_image(images)
-        x, scales, features, attention = images, [], {}, {}
+        x, first = images, images if maps is None else maps
+        scales, features, attention = [], {}, {}
         for scale in range(self.scales):
-            maps, gates = self._maps(scale, x)
+            maps, gates = self._maps(scale, x if scale else first)
             looked = self._learn(scale, maps[self._trunk(scale).last], len(x), gates)
             scales.append(looked)
             if gates is not None:

@@ -27,6 +27,9 @@ LOOKS = ("pretrained", "trained")
 class Zoomed(nn.Module):
     """U_d, or the pretrained network as it is, on windows that object attention finds.
 
+    Attributes:
+        cuts: whether it cuts windows out of its images, so that their maps are not enough.
+
     Args:
         backbone: the trunk.
         dim: d; 0: the pretrained network as it is.
@@ -40,6 +43,8 @@ class Zoomed(nn.Module):
     Raises:
         UserError: for an option out of range, with the nearest known name.
     """
+
+    cuts = True
 
     def __init__(
         self,
@@ -80,13 +85,14 @@ class Zoomed(nn.Module):
             self.looker.eval()
         return self
 
-    def forward(self, images: Tensor, view: Tensor | None = None) -> Output:
+    def forward(self, images: Tensor, view: Tensor | None = None, maps: Tensor | None = None) -> Output:
         """Embed the windows of images.
 
         Args:
             images: RGB, 0 to 255, float, :math:`(N, 3, S, S)`.
             view: the same at another size, :math:`(N, 3, V, V)`: attention looks at them, and windows are cut out of
                 them. None: of ``images``.
+            maps: of the images, from the last stage that is frozen.
 
         Returns:
             The output of the network on the windows, each resized to S x S, with the attention of a second scale as
@@ -95,15 +101,15 @@ class Zoomed(nn.Module):
         Raises:
             FloatingPointError: if object attention finds a map that is not finite.
         """
-        source = images if view is None else view
+        first, source = images if maps is None else maps, images if view is None else view
         looker = self.inner.backbone if self.looker is None else self.looker
         with torch.no_grad(), as_tested(self):
-            maps = looker(source, self.layers)
-        window, found = object_window({layer: maps[layer] for layer in self.layers}, source.shape[2], 1, self.walk)
+            seen = looker(first if view is None else view, self.layers)
+        window, found = object_window({layer: seen[layer] for layer in self.layers}, source.shape[2], 1, self.walk)
         if self.place == "elsewhere":
             window = placed(chance(images), window[:, 2:] - window[:, :2])
         output = self.inner(cut(source, window, images.shape[2]))
         embedding = output.embedding
         if self.both:
-            embedding = torch.cat([self.inner(images).embedding, embedding], dim=1) / 2**0.5
+            embedding = torch.cat([self.inner(first).embedding, embedding], dim=1) / 2**0.5
         return replace(output, embedding=embedding, attention=found | {"window_2": window})

@@ -196,7 +196,7 @@ def cost(study: Study, arm: Arm) -> tuple[int, int]:
     boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0]]) if config.data.boxes else None
     inputs = Batch(images, torch.zeros(1), boxes=boxes, view=view[0] if view else None).inputs
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(*inputs)
+        model(**inputs)
     return sum(p.numel() for p in model.parameters() if p.requires_grad), counter.get_total_flops()
 
 

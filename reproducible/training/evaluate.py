@@ -20,8 +20,9 @@ from reproducible.evaluation.probes import part_probes
 from reproducible.progress import progress
 from reproducible.records import NEAR, summarise
 from reproducible.resources import UserError, nearest_name
+from reproducible.training.frozen import CachedMaps
 from reproducible.training.sets import boxes_of, cut_out
-from reproducible.types import Output
+from reproducible.types import Batch, Output
 
 RECALLS = (1, 2, 4, 8)
 EMBEDDING = "embedding"
@@ -50,7 +51,7 @@ class Evaluation:
 @torch.no_grad()
 def embed_all(
     model: nn.Module,
-    images: Tensor,
+    images: Tensor | CachedMaps,
     indices: np.ndarray,
     config: RunConfig,
     features: Sequence[str],
@@ -78,26 +79,42 @@ def embed_all(
 
 
 def _outputs(
-    model: nn.Module, images: Tensor, indices: np.ndarray, config: RunConfig, store: Store | None
+    model: nn.Module, images: Tensor | CachedMaps, indices: np.ndarray, config: RunConfig, store: Store | None
 ) -> Iterator[Output]:
     """What a model puts out, batch by batch; the arguments are those of :func:`embed`."""
     device = next(model.parameters()).device
+    views = _cached(images, indices) if isinstance(images, CachedMaps) else _cut(images, indices, config, store, device)
+    for batch in progress(views, desc="embedding", total=-(-len(indices) // _BATCH)):
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            output = model(**batch.inputs)
+        yield output
+
+
+def _cut(
+    images: Tensor, indices: np.ndarray, config: RunConfig, store: Store | None, device: torch.device
+) -> Iterator[Batch]:
+    """Stored images, batch by batch, through the window that an evaluation looks at."""
     seen = None if store is None or store.aspects is None else torch.from_numpy(store.aspects[indices])
     boxes = augmentation(config.data).evaluation(len(indices), images.shape[1], seen)
     known = boxes_of(store) if config.data.boxes and store is not None else None
-    for start in progress(range(0, len(indices), _BATCH), desc="embedding"):
-        rows = torch.from_numpy(np.asarray(indices[start : start + _BATCH], dtype=np.int64))
-        batch = images[rows.to(images.device)].to(device)
-        window = boxes[start : start + _BATCH]
-        inputs = cut_out(config.data, batch, window, rows, None if known is None else known[rows]).inputs
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            output = model(*inputs)
-        yield output
+    for rows, window in zip(_batches(indices), boxes.split(_BATCH), strict=True):
+        stored = images[rows.to(images.device)].to(device)
+        yield cut_out(config.data, stored, window, rows, None if known is None else known[rows])
+
+
+def _cached(maps: CachedMaps, indices: np.ndarray) -> Iterator[Batch]:
+    """The maps of the same."""
+    maps.file.fill(maps.rows(maps.views(indices)), "maps to look at")
+    return (maps.batch(maps.views(rows.numpy()), rows) for rows in _batches(indices))
+
+
+def _batches(indices: np.ndarray) -> tuple[Tensor, ...]:
+    return torch.from_numpy(np.asarray(indices, np.int64)).split(_BATCH)
 
 
 def embed(
     model: nn.Module,
-    images: Tensor,
+    images: Tensor | CachedMaps,
     indices: np.ndarray,
     config: RunConfig,
     feature: str = EMBEDDING,
@@ -107,7 +124,7 @@ def embed(
 
     Args:
         model: any model of the registry; its mode is restored.
-        images: the packed store on the device, uint8, :math:`(N, S, S, 3)`.
+        images: the packed store on the device, uint8, :math:`(N, S, S, 3)`, or maps of it that are kept.
         indices: which of them.
         config: input size, window and precision.
         feature: name of a feature in ``Output.features``, of an ``Output.attention``, or ``embedding``.
@@ -129,7 +146,12 @@ class Embedder:
     """
 
     def __init__(
-        self, model: nn.Module, images: Tensor, store: Store, config: RunConfig, features: Sequence[str] = (EMBEDDING,)
+        self,
+        model: nn.Module,
+        images: Tensor | CachedMaps,
+        store: Store,
+        config: RunConfig,
+        features: Sequence[str] = (EMBEDDING,),
     ) -> None:
         self.model, self.images, self.store, self.config = model, images, store, config
         self.features = tuple(dict.fromkeys(features))

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,9 +40,10 @@ from reproducible.training.evaluate import (
     evaluate_further,
     looked_at,
 )
+from reproducible.training.frozen import CachedMaps
 from reproducible.training.optim import build_optimiser, build_schedule
 from reproducible.training.seeding import generator, initialise, stream_seed
-from reproducible.training.sets import boxes_of, build_sets, cut_out, images_of
+from reproducible.training.sets import Drawn, boxes_of, build_sets, cut_out, fixed_windows, images_of
 from reproducible.types import Batch
 
 _STORED = (*KEPT, "clusters")  # of a point, for the selected checkpoint alone
@@ -71,9 +73,11 @@ class Training:
         self.boxes = boxes_of(store) if config.data.boxes else None
         known = attributes_of(store, config.data.attribute_threshold)
         self.attributes = None if known is None else torch.from_numpy(known.present).to(device, torch.float32)
+        self.windows = fixed_windows(config, store)
         self.model = build_model(config)
         initialise(self.model, config.seed)
         self.model.to(device, memory_format=torch.channels_last).train()
+        self.maps = CachedMaps(self.model, self.images, store, config) if config.frozen else None
         self.forward = torch.compile(self.model) if config.compiled else self.model
         self.objective = build_objective(config.objective)
         initialise(self.objective, config.seed)
@@ -86,24 +90,42 @@ class Training:
         self.kept = (EMBEDDING, *config.evaluation.features)  # of what the model puts out for an image
         self.refresh(0)
 
-    def batch(self, step: int) -> Batch:
-        """The batch of a step: images and pairs from the stream ``order``, windows and mirroring from
+    def drawn(self, step: int) -> Drawn:
+        """What a step trains on: images and pairs from the stream ``order``, windows and mirroring from
         ``augmentation``."""
         data = self.config.data
-        drawn, pairs = self.sampler.draw(generator(self.config.seed, "order", step))
-        indices = torch.from_numpy(self.sets.train[drawn])
-        chance = generator(self.config.seed, "augmentation", step)
-        aspects = None if self.store.aspects is None else torch.from_numpy(self.store.aspects)[indices]
-        boxes = self.augmentation.training(len(indices), self.images.shape[1], aspects, chance)
-        flip = random_flips(len(indices), chance) if data.flip else None
-        stored = self.images[indices.to(self.images.device)]
-        labels = torch.from_numpy(self.store.labels)[indices].to(self.device)
-        known = None if self.boxes is None else self.boxes[indices]
+        places, pairs = self.sampler.draw(generator(self.config.seed, "order", step))
+        indices = torch.from_numpy(self.sets.train[places])
+        chance, n, numbers = generator(self.config.seed, "augmentation", step), len(indices), None
+        if data.windows:
+            numbers = torch.randint(0, data.windows, (n,), generator=chance)
+            boxes = self.windows[numbers, indices]
+        else:
+            aspects = None if self.store.aspects is None else torch.from_numpy(self.store.aspects)[indices]
+            boxes = self.augmentation.training(n, self.images.shape[1], aspects, chance)
+        flip = random_flips(n, chance) if data.flip else torch.zeros(n, dtype=torch.bool)
+        return Drawn(indices, boxes, flip, numbers, pairs)
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step; where windows are fixed and stages frozen, of maps that are kept."""
+        drawn = self.drawn(step)
+        labels = torch.from_numpy(self.store.labels)[drawn.indices].to(self.device)
+        if self.maps is not None and drawn.numbers is not None:
+            batch = self.maps.batch(drawn, labels)
+        else:
+            stored = self.images[drawn.indices.to(self.images.device)]
+            known = None if self.boxes is None else self.boxes[drawn.indices]
+            batch = cut_out(self.config.data, stored, drawn.boxes, labels, known, drawn.flip)
         return replace(
-            cut_out(data, stored, boxes, labels, known, flip),
-            attributes=None if self.attributes is None else self.attributes[indices.to(self.device)],
-            pairs=None if pairs is None else tuple(part.to(self.device) for part in pairs),
+            batch,
+            attributes=None if self.attributes is None else self.attributes[drawn.indices.to(self.device)],
+            pairs=None if drawn.pairs is None else tuple(part.to(self.device) for part in drawn.pairs),
         )
+
+    def ahead(self) -> np.ndarray:
+        """Rows of the maps that the steps to come train on; none where windows are fresh."""
+        steps = range(self.step + 1, self.config.steps + 1) if self.config.data.windows else ()
+        return np.unique(np.concatenate([np.empty(0, np.int64), *(self.maps.rows(self.drawn(s)) for s in steps)]))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Named losses of a batch; the trunk in the precision of the configuration, everything behind it in fp32.
@@ -113,7 +135,7 @@ class Training:
         """
         torch.manual_seed(stream_seed(self.config.seed, "model", self.step + 1))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            output = self.forward(*batch.inputs)
+            output = self.forward(**batch.inputs)
         torch.manual_seed(stream_seed(self.config.seed, "objective", self.step + 1))
         return self.objective(output, batch)
 
@@ -129,6 +151,9 @@ class Training:
         """
         with arithmetic(self.config.deterministic):
             try:
+                if self.maps is not None:
+                    looked = self.maps.views(np.concatenate([looked_at(s) for s in self.sets.evaluation.values()]))
+                    self.maps.file.require(np.concatenate([self.ahead(), self.maps.rows(looked)]))
                 self.kept = measures.check(self.embedder, self.sets)
                 return self._train() if self.config.steps else self._measure()
             except FloatingPointError as error:
@@ -142,6 +167,8 @@ class Training:
 
     def _train(self) -> dict[str, Any]:
         since = self.resume()  # losses since the last evaluation
+        if self.maps is not None:
+            self.maps.file.fill(self.ahead(), f"maps of {self.config.label}")
         waiting: list[dict[str, Tensor]] = []  # losses since the last look
         saved = started = time.monotonic()
         steps = range(self.step + 1, self.config.steps + 1)
@@ -206,7 +233,7 @@ class Training:
     def refresh(self, step: int) -> None:
         """Forget what images were embedded as: the model has the weights of this step now."""
         self.embedded_at = step
-        self.embedder = Embedder(self.model, self.images, self.store, self.config, self.kept)
+        self.embedder = Embedder(self.model, self.maps or self.images, self.store, self.config, self.kept)
 
     def go_back(self, step: int) -> None:
         """Load the weights of an evaluated step, unless they are those that were looked at last."""

@@ -19,12 +19,14 @@ from torch import nn
 from reproducible import registry
 from reproducible.config import Component, EvaluationConfig, RunConfig, digest, to_dict
 from reproducible.data.store import Store, open_store
+from reproducible.models import build_model
 from reproducible.processes import end_with_parent
 from reproducible.records import check, finished, read_json, run_folder, write_text
 from reproducible.resources import UserError, cache_dir, checked_asset
 from reproducible.training import checkpoint
 from reproducible.training.devices import choose_device, environment, keep_freed_memory
 from reproducible.training.evaluate import Embedder, describe, described_sets, evaluate
+from reproducible.training.frozen import CachedMaps
 from reproducible.training.loop import Training
 from reproducible.training.sets import build_sets, images_of
 from reproducible.types import RunRecord
@@ -129,11 +131,12 @@ def untouched(config: RunConfig, store: Store, device: torch.device) -> dict[str
     Computed once for a class draw and input, whatever the arm.
     """
     plain = RunConfig(
-        data=replace(config.data, view_size=0, boxes=False),
+        data=replace(config.data, view_size=0, boxes=False, windows=0),
         backbone=config.backbone,
         model=Component("unified"),
         evaluation=EvaluationConfig(seen_images=config.evaluation.seen_images, parts=config.evaluation.parts),
         precision=config.precision,
+        frozen=config.frozen,
     )
     path = cache_dir() / "untouched" / f"{run_digest(plain, store)}.json"
     known = read_json(path) if path.is_file() else {}
@@ -141,12 +144,11 @@ def untouched(config: RunConfig, store: Store, device: torch.device) -> dict[str
     wanted = [role for role in sets if role == "validation" or (config.evaluation.test and role not in known)]
     missing = [role for role in wanted if role not in known]
     if missing:
-        model = registry.build(
-            "model", "unified", registry.build("backbone", config.backbone.name, **config.backbone.options)
-        )
+        model = build_model(plain)
         model.to(device, memory_format=torch.channels_last)
         images = images_of(store, config.data, device)
-        embedder = Embedder(model, images, store, plain, ("conv",))
+        seen = CachedMaps(model, images, store, plain) if plain.frozen else images
+        embedder = Embedder(model, seen, store, plain, ("conv",))
         for role in missing:
             parts = role == "test" and plain.evaluation.parts
             found = evaluate(embedder, sets[role], feature="conv", parts=parts)

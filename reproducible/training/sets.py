@@ -14,9 +14,29 @@ from reproducible.data.splits import protocol, split
 from reproducible.data.store import Store
 from reproducible.data.transforms import crop_resize, object_squares, squares_in_windows
 from reproducible.resources import UserError
+from reproducible.training.seeding import generator
 from reproducible.types import Batch
 
 _BATCH = 256
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a step trains on.
+
+    Attributes:
+        indices: of the images in the store, int64, :math:`(N,)`.
+        boxes: the windows, x0, y0, x1, y1 in stored pixels, :math:`(N, 4)`.
+        flip: bool, which are mirrored, :math:`(N,)`.
+        numbers: of the windows, int64, :math:`(N,)`, where they are fixed.
+        pairs: where the sampler fixes them, as of :class:`reproducible.types.Batch`.
+    """
+
+    indices: Tensor
+    boxes: Tensor
+    flip: Tensor
+    numbers: Tensor | None = None
+    pairs: tuple[Tensor, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +123,18 @@ def cut_out(
     images, *view = (crop_resize(stored, windows, size, flip, black_outside=outside) for size in data.sizes)
     squares = None if boxes is None else squares_in_windows(boxes, windows, flip).to(stored.device)
     return Batch(images, labels, boxes=squares, view=view[0] if view else None)
+
+
+def fixed_windows(config: RunConfig, store: Store) -> Tensor:
+    """The windows that each image of a data set is trained on, x0, y0, x1, y1 in stored pixels, :math:`(W, N, 4)`.
+
+    They hang on data set, image and number, not on the seed of a run; a larger W only adds windows.
+    """
+    data, (n, side) = config.data, store.images.shape[:2]
+    aspects = None if store.aspects is None else torch.from_numpy(store.aspects)
+    recipe, streams = augmentation(data), (generator(0, "windows", number) for number in range(data.windows))
+    drawn = [recipe.training(n, side, aspects, stream) for stream in streams]
+    return torch.stack(drawn) if drawn else torch.empty(0, n, 4)
 
 
 def boxes_of(store: Store, instead: str = "data.boxes to false") -> Tensor:

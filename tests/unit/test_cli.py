@@ -85,6 +85,7 @@ def test_unknown_field_of_set_is_named() -> None:
         (("run", "baseline/u512", "--profile", "large"), "its own is 'standard'"),
         (("run", "baseline/u64", "--profile", "quick"), "only u512-lact-printed and u512 at profile 'quick'"),
         (("run", "baseline/u512", "--profile", "smoke", "--set", "steps"), "FIELD=VALUE"),
+        (("run", "baseline/u512", "--profile", "smoke", "--from", "pool33"), "Did you mean 'pool3'?"),
         (("study", "run", "baseline", "--profile", "Quick"), "Did you mean 'quick'?"),
         (("study", "run", "baseline", "--tiers", "a"), "There are no tiers 'a'."),
         (("book", "execute", "{}", "no.ipynb", "--set", "profil=quick"), "Did you mean 'profile'?"),

@@ -19,6 +19,7 @@ from reproducible.config import (
     Term,
     digest,
     from_dict,
+    from_stage,
     override,
     to_dict,
 )
@@ -264,3 +265,12 @@ def test_components_and_label() -> None:
         ("augmentation", "window"),
     )
     assert FIXED.label == "baseline/u512 draw 3 seed 3"
+
+
+def test_training_from_a_stage_needs_fixed_windows() -> None:
+    held = from_stage(FIXED, "pool3")
+    assert (held.frozen, held.data.windows) == ("pool3", 8)
+    assert replace(held, frozen="", data=replace(held.data, windows=0)) == FIXED
+    assert from_stage(override(FIXED, "data.windows", 3), "pool3").data.windows == 3
+    with pytest.raises(UserError, match=r"windows must be 0 \(a fresh one each time\) or more"):
+        override(FIXED, "data.windows", -1)

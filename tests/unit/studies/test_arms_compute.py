@@ -28,7 +28,7 @@ def step(found: RunConfig) -> None:
     view = torch.nn.functional.interpolate(images, size=64) if run.data.view_size else None
     boxes = torch.tensor([[0.2, 0.3, 0.7, 0.8]]).expand(4, 4) if run.data.boxes else None
     batch = Batch(images, torch.tensor([0, 0, 1, 1]), boxes=boxes, view=view)
-    losses = objective(model(*batch.inputs), batch)
+    losses = objective(model(**batch.inputs), batch)
     total = torch.stack(list(losses.values())).sum()
     total.backward()
     assert torch.isfinite(total)

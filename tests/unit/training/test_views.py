@@ -91,7 +91,9 @@ def test_evaluation_shows_the_view_too(tmp_path: Path, store: Store) -> None:
     run = training(tmp_path / "a", store, **changes())
     rows = run.sets.evaluation["validation"][0][:5]
     seen: list[tuple[int, ...]] = []
-    run.model.register_forward_pre_hook(lambda _, inputs: seen.extend(tuple(x.shape) for x in inputs))
+    run.model.register_forward_pre_hook(
+        lambda _, args, inputs: seen.extend(tuple(x.shape) for x in inputs.values()), with_kwargs=True
+    )
     assert embed(run.model, run.images, rows, run.config).shape == (5, 8)
     assert seen == [(5, 3, 32, 32), (5, 3, VIEW, VIEW)]
 
@@ -112,12 +114,12 @@ def test_squares_lie_about_the_objects_in_training_and_evaluation(tmp_path: Path
         known = bright(store, box)
         run = training(tmp_path / str(number), known, **changes(data=data, model=OBJECT, objective=GAME[:1]))
         seen: list[Any] = []
-        run.model.register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(inputs))
+        run.model.register_forward_pre_hook(lambda _, args, inputs, seen=seen: seen.append(inputs), with_kwargs=True)
         embed(run.model, run.images, run.sets.train[:5], run.config, store=known)
         batches = [run.batch(step).inputs for step in range(1, 5)]
-        for images, view, squares in (*batches, seen[0]):
-            assert view is None
-            for image, square in zip(images, squares, strict=True):
+        for inputs in (*batches, seen[0]):
+            assert sorted(inputs) == ["boxes", "images"]
+            for image, square in zip(inputs["images"], inputs["boxes"], strict=True):
                 rows, columns = ((image[0] > 127).any(dim=d).nonzero().flatten() for d in (1, 0))
                 low = torch.stack([columns[0], rows[0]]).clamp(min=0)
                 high = torch.stack([columns[-1], rows[-1]]) + 1
