@@ -24,7 +24,6 @@ from reproducible.resources import UserError, nearest_name
 
 PRECISIONS = ("fp32", "bf16")
 KEPT = ("neighbours", "matches")
-MEASURES = ("clusters", "gate", "variances", "branches", "windows", "attributes")
 INSIDE = ("image", "object")
 READ = ("learners", "embedding", "output")
 WINDOWS = 8  # fixed windows of an image, where nothing else is said
@@ -158,7 +157,7 @@ class EvaluationConfig:
     protocols: tuple[str, ...] = ()  # searched beside the primary one at the selected checkpoint
     keep: str = "neighbours"  # of the selected checkpoint; "matches": only which of them are of the query's class
     window: int = 3  # evaluations that the selection averages over
-    measures: tuple[str, ...] = ()  # of the test classes, beyond retrieval; training/measures.py says what each is
+    measures: tuple[str, ...] = ()  # registered ones, of the test classes, beyond retrieval
 
     def __post_init__(self) -> None:
         _require(self.every >= 1, self, "every", "at least 1 step")
@@ -169,7 +168,6 @@ class EvaluationConfig:
         _require(self.keep in KEPT, self, "keep", f"one of {', '.join(KEPT)}")
         _require(self.seen_images >= 1, self, "seen_images", "at least 1")
         _require(self.window >= 1 and self.window % 2 == 1, self, "window", "odd")
-        _require(set(self.measures) <= set(MEASURES), self, "measures", f"some of {', '.join(MEASURES)}")
         _require(self.test or not self.measures, self, "measures", "empty where test is off")
 
 
@@ -207,10 +205,11 @@ class RunConfig:
         return f"{self.study}/{self.arm} draw {self.data.draw} seed {self.seed}"
 
     def components(self) -> tuple[tuple[str, str], ...]:
-        """Kind and name of every component: backbone, model, the losses, sampler and augmentation."""
+        """Kind and name of every component: backbone, model, the losses, sampler, augmentation and the measures."""
         parts = (("backbone", self.backbone), ("model", self.model), *(("loss", term) for term in self.objective))
         named = tuple((kind, part.name) for kind, part in parts)
-        return (*named, ("sampler", self.data.sampler.name), ("augmentation", self.data.augmentation))
+        drawn = (("sampler", self.data.sampler.name), ("augmentation", self.data.augmentation))
+        return (*named, *drawn, *(("measure", name) for name in self.evaluation.measures))
 
 
 def to_dict(value: Any, *, sparse: bool = False) -> Any:

@@ -75,16 +75,24 @@ REGISTRY: Mapping[str, Mapping[str, Entry]] = {
         "vem": Entry("reproducible.data.augmentation:vem"),
         "sgml": Entry("reproducible.data.augmentation:sgml"),
     },
+    "measure": {
+        "clusters": Entry("reproducible.training.measures.clusters:Clusters"),
+        "gate": Entry("reproducible.training.measures.gate:Gate"),
+        "variances": Entry("reproducible.training.measures.variances:Variances"),
+        "branches": Entry("reproducible.training.measures.branches:Branches"),
+        "windows": Entry("reproducible.training.measures.windows:Windows"),
+        "attributes": Entry("reproducible.training.measures.attributes:Attributes"),
+    },
 }
 """By kind and name. What stands behind a builder:
 
-- ``backbone`` and ``loss``: nothing; ``model``: the backbone.
+- ``backbone``, ``loss`` and ``measure``: nothing; ``model``: the backbone.
 - ``sampler``: the labels of the images, the classes to draw from, P and K; it draws indices and, where it fixes them,
   pairs (:class:`reproducible.data.sampler.PKSampler`).
 - ``augmentation``: the configuration of the data (:class:`reproducible.data.augmentation.Augmentation`).
 """
 
-LATER = ("sampler", "augmentation")
+LATER = ("sampler", "augmentation", "measure")
 """Kinds that got versions of their own after the first records: a first version stays out of what names a run."""
 LOOP = Entry("reproducible.training.loop:Training")
 """What every run uses beside its components: mirroring, optimiser, schedule, evaluation, selection."""

@@ -256,6 +256,8 @@ def test_override_of_a_path_that_names_no_field(path: str, words: str) -> None:
 
 
 def test_components_and_label() -> None:
+    measured = override(FIXED, "evaluation.measures", ["gate"])
+    assert measured.components() == (*FIXED.components(), ("measure", "gate"))
     assert FIXED.components() == (
         ("backbone", "bvlc_googlenet"),
         ("model", "unified"),

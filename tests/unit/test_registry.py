@@ -16,7 +16,7 @@ from torch import nn
 
 from reproducible import registry
 from reproducible.backbones.base import Backbone
-from reproducible.config import Component, DataConfig, RunConfig, Term
+from reproducible.config import Component, DataConfig, EvaluationConfig, RunConfig, Term
 from reproducible.losses.objective import build_objective
 from reproducible.models import build_model
 from reproducible.resources import UserError
@@ -153,12 +153,15 @@ def test_versions_name_each_component_once() -> None:
     }
 
 
-@pytest.mark.parametrize(("kind", "name"), [("sampler", "pk"), ("augmentation", "vem")])
+@pytest.mark.parametrize(("kind", "name"), [("sampler", "pk"), ("augmentation", "vem"), ("measure", "gate")])
 def test_kinds_of_later_enter_the_versions_from_their_second_on(
     monkeypatch: pytest.MonkeyPatch, kind: str, name: str
 ) -> None:
     """A recipe that changed renames the runs that use it, and no others."""
-    using, other = (RunConfig(data=DataConfig(augmentation=recipe)) for recipe in ("vem", "sgml"))
+    using, other = (
+        RunConfig(data=DataConfig(augmentation=recipe), evaluation=EvaluationConfig(measures=(measure,)))
+        for recipe, measure in (("vem", "gate"), ("sgml", "clusters"))
+    )
     before = registry.versions(using)
     assert before == registry.versions(other) == registry.versions(RunConfig())
     monkeypatch.setitem(registry.REGISTRY[kind], name, replace(registry.entry(kind, name), version=2))
@@ -174,6 +177,7 @@ def test_kinds_of_later_enter_the_versions_from_their_second_on(
             RunConfig(data=DataConfig(augmentation="letterbox")),
             "There is no augmentation named 'letterbox'. Did you mean 'deml_letterbox'?",
         ),
+        (RunConfig(evaluation=EvaluationConfig(measures=("gate", "window"))), "There is no measure named 'window'."),
         (RunConfig(data=DataConfig(sampler=Component("kp"))), "There is no sampler named 'kp'. Did you mean 'pk'?"),
     ],
 )
