@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reproducible.evaluation.statistics import Interval, sample, t_interval
-from reproducible.verdicts.statistics import Direction, paired_p, seeds_needed
+from reproducible.verdicts.statistics import Claimed, no_effect_p, paired_p, seeds_needed
 from reproducible.verdicts.words import BELOW_PUBLISHED, TOO_SMALL, UNSEEN
 
 MANY = 100  # draws that nobody will run
@@ -27,7 +27,7 @@ class Estimate:
         mean: of the paired differences.
         t: its t interval; bootstrap: over draws and groups of test classes, crossed.
         published: the effect that the document prints, or None.
-        p: two-sided, against zero, unadjusted.
+        p: two-sided and unadjusted, against zero or, where nothing is to differ, be lost or gained, the margin.
         sought: size of the effect that more draws would show: the published one, else the margin.
         draws_needed: where it is too small to see here, the draws at which both intervals around an effect of that size
             would leave zero (for a claim of no effect, those around zero would stay inside the margin), if the spread
@@ -55,7 +55,7 @@ class Estimate:
 def estimate(
     differences: ArrayLike,
     bootstrap: Interval,
-    direction: Direction,
+    direction: Claimed,
     *,
     published: float | None = None,
     margin: float | None = None,
@@ -65,12 +65,14 @@ def estimate(
     *Supported* if both intervals lie wholly beyond zero in the claimed direction, *smaller than published* if they lie
     wholly below the published effect as well; *contradicted* if wholly on the other side of zero; *no difference seen*
     if wholly inside +- margin; else *too small to see here*. A claim of no effect (direction "none") is supported
-    inside +- margin and contradicted outside.
+    inside +- margin and contradicted outside; a claim that nothing is lost ("not_less") or gained ("not_greater") is
+    supported where both lie above -margin, or below +margin, and contradicted on the other side.
 
     Args:
         differences: (n,) paired differences, in points.
         bootstrap: of the same runs, from :func:`reproducible.evaluation.two_way_bootstrap`.
-        direction: what is claimed: the differences are positive ("greater"), negative ("less") or nothing ("none").
+        direction: what is claimed: the differences are positive ("greater"), negative ("less"), nothing ("none"), not
+            negative or not positive.
         published: the effect that the document prints, in points, with its sign.
         margin: in points, above zero: less than this would not matter.
 
@@ -84,36 +86,46 @@ def estimate(
         raise ValueError(f"bootstrap: {bootstrap} is not an interval.")
     t, b = t_interval(values), (float(bootstrap[0]), float(bootstrap[1]))
     low, high = min(t[0], b[0]), max(t[1], b[1])
-    word = _word((-high, -low) if direction == "less" else (low, high), direction, published, margin)
-    sought = abs(published) if published and direction != "none" else float(margin or 0)
+    word = _word((-high, -low) if direction in ("less", "not_greater") else (low, high), direction, published, margin)
+    effect = published if direction in ("greater", "less") else None
+    sought = abs(effect) if effect else float(margin or 0)
     needed = _needed(values, b, sought) if word == TOO_SMALL and sought else None
-    return Estimate(word, float(values.mean()), t, b, published, paired_p(values), sought, needed)
+    return Estimate(word, float(values.mean()), t, b, published, _p(values, direction, margin), sought, needed)
 
 
-def _check(direction: Direction, published: float | None, margin: float | None) -> None:
-    if direction not in ("greater", "less", "none"):
-        raise ValueError(f"direction: {direction!r} is not one of greater, less, none.")
-    if margin is None and (published is None or direction == "none"):
-        raise ValueError("An estimate needs a published effect or a margin; a claim of no effect needs a margin.")
+def _check(direction: Claimed, published: float | None, margin: float | None) -> None:
+    if direction not in ("greater", "less", "none", "not_less", "not_greater"):
+        raise ValueError(f"direction: {direction!r} is not one of greater, less, none, not_less, not_greater.")
+    claimed = {"greater": 1, "less": -1}.get(direction, 0)
+    if margin is None and (published is None or not claimed):
+        raise ValueError("An estimate needs a margin or, of a difference, a published effect.")
     if margin is not None and not 0 < margin < math.inf:
         raise ValueError(f"margin: {margin} must be above zero.")
-    claimed = {"greater": 1, "less": -1, "none": 0}[direction]
     if published is not None and (not math.isfinite(published) or published * claimed < 0):
         raise ValueError(f"published: {published} does not fit a claim of direction {direction!r}.")
 
 
-def _word(hull: Interval, direction: Direction, published: float | None, margin: float | None) -> str:
-    """The word for the hull of both intervals, turned so that what is claimed is positive."""
+def _word(hull: Interval, direction: Claimed, published: float | None, margin: float | None) -> str:
+    """The word for the hull of both intervals, turned so that what is claimed, or not lost, is positive."""
     low, high = hull
-    inside = margin is not None and -margin < low and high < margin
+    line = margin or 0.0
+    inside = -line < low and high < line
     if direction == "none":
-        outside = low > (margin or 0) or high < -(margin or 0)
-        return "supported" if inside else "contradicted" if outside else TOO_SMALL
+        return "supported" if inside else "contradicted" if low > line or high < -line else TOO_SMALL
+    if direction.startswith("not_"):
+        return "supported" if low > -line else "contradicted" if high < -line else TOO_SMALL
     if low > 0:
         return BELOW_PUBLISHED if published is not None and high < abs(published) else "supported"
     if high < 0:
         return "contradicted"
     return UNSEEN if inside else TOO_SMALL
+
+
+def _p(values: np.ndarray, direction: Claimed, margin: float | None) -> float:
+    if direction == "none":
+        return no_effect_p(values, float(margin or 0))
+    shift = {"not_less": 1, "not_greater": -1}.get(direction, 0) * (margin or 0)
+    return paired_p(values + shift)
 
 
 def _needed(values: np.ndarray, bootstrap: Interval, sought: float) -> int:

@@ -100,21 +100,19 @@ def _estimate(criterion: Criterion, values: np.ndarray, bootstrap: tuple[float, 
 
     direction = "none" if criterion["test"] == "no_difference" else criterion.get("direction", "")
     published, margin = criterion.get("published_effect"), criterion.get("margin") or None
-    if direction not in ("greater", "less", "none") or (published is None and margin is None):
+    if not direction or (published is None and margin is None) or (direction.startswith("not_") and margin is None):
         return None
     return estimate(values, bootstrap, direction, published=published, margin=margin)
 
 
 def _decide(criterion: Criterion, values: np.ndarray, bootstrap: tuple[float, float]) -> tuple[str, float, int | None]:
     """Word, p-value of the decision and draws needed. One-sided claims are moved so that their line is zero."""
-    from reproducible.verdicts.statistics import judge, paired_p
+    from reproducible.verdicts.statistics import judge, no_effect_p
 
     margin = float(criterion.get("margin", 0.0))
     if criterion["test"] == "no_difference":
         verdict = judge(values, bootstrap, margin, "none")
-        inside = abs(values.mean()) < margin
-        ends = [values - margin, values + margin] if inside else [values - math.copysign(margin, values.mean())]
-        return verdict.word, max(paired_p(end) for end in ends), verdict.seeds_needed
+        return verdict.word, no_effect_p(values, margin), verdict.seeds_needed
     if criterion["test"] == "threshold":
         shift, margin = -float(criterion["threshold"]), 0.0
         direction = "greater" if criterion["relation"].startswith(">") else "less"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reproducible.config import EvaluationConfig
-from reproducible.evaluation.selection import select
+from reproducible.evaluation.selection import select, smoothed
 from reproducible.types import RunRecord
 
 _BEFORE = 0.75  # the last quarter begins after this part of a run
@@ -20,6 +20,20 @@ def trained(record: RunRecord) -> bool:
     """Whether a record is of a run that trained and was validated on the way."""
     curve = record["curve"]
     return bool(curve) and curve[-1]["step"] > 0 and all("map_at_r" in p.get("validation", {}) for p in curve)
+
+
+def steps_to(record: RunRecord, share: float) -> float:
+    """After which part of its steps, in per cent, the smoothed validation MAP@R of a run first reaches a share of its
+    best.
+
+    Args:
+        record: of a run that :func:`trained`.
+        share: of the best value, from 0 to 1.
+    """
+    curve = record["curve"]
+    values = smoothed([point["validation"]["map_at_r"] for point in curve], _window(record))
+    reached = next(place for place, value in enumerate(values) if value >= share * max(values))
+    return 100 * curve[reached]["step"] / curve[-1]["step"]
 
 
 def long_enough(record: RunRecord) -> bool:
@@ -75,8 +89,11 @@ def halved(record: RunRecord) -> RunRecord | None:
 
 
 def _best(record: RunRecord, curve: Sequence[dict[str, Any]]) -> int:
-    window = record["config"].get("evaluation", {}).get("window", EvaluationConfig.window)
-    return select([point["validation"]["map_at_r"] for point in curve], window)
+    return select([point["validation"]["map_at_r"] for point in curve], _window(record))
+
+
+def _window(record: RunRecord) -> int:
+    return record["config"].get("evaluation", {}).get("window", EvaluationConfig.window)
 
 
 def _look(point: dict[str, Any], last: bool | None = None) -> dict[str, Any]:

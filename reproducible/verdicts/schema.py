@@ -141,10 +141,10 @@ def _estimate(entry: Criterion, where: str) -> None:
     if len(given) != 1:
         raise UserError(f"{where}: an estimate is of one of {', '.join(CONTRASTS)}, got {', '.join(given) or 'none'}.")
     direction, effect, margin = entry["direction"], entry.get("published_effect"), entry.get("margin")
-    if direction.startswith("not_"):
-        raise UserError(f"{where}: the direction of an estimate is greater, less or none, got {direction!r}.")
-    if not margin and (direction == NO_EFFECT or effect is None or margin == 0):
-        raise UserError(f"{where}: an estimate needs a published_effect or a margin above 0, of no effect a margin.")
+    if not margin and (direction not in ("greater", "less") or effect is None or margin == 0):
+        raise UserError(
+            f"{where}: an estimate needs a margin above 0 or, in the direction greater or less, a published_effect."
+        )
     if (margin is None) != ("margin_reason" not in entry):
         raise UserError(f"{where}: 'margin' and 'margin_reason' go together.")
     if effect is not None and effect * {"greater": 1, "less": -1}.get(direction, 0) < 0:

@@ -16,6 +16,7 @@ from scipy import stats
 from reproducible.evaluation.statistics import Interval, sample, t_interval, t_quantile
 
 Direction = Literal["greater", "less", "none"]
+Claimed = Literal["greater", "less", "none", "not_less", "not_greater"]
 Word = Literal["supported", "supported, smaller than claimed", "contradicted", "inconclusive"]
 _ROUNDING = 1e-6  # points: less than this is no distance
 
@@ -27,6 +28,15 @@ def paired_p(differences: ArrayLike) -> float:
     if spread == 0:
         return float(values[0] == 0)
     return float(2 * stats.t.sf(abs(values.mean()) / (spread / math.sqrt(len(values))), len(values) - 1))
+
+
+def no_effect_p(differences: ArrayLike, margin: float) -> float:
+    """P-value of a claim of no effect: where the mean is inside +- margin the larger of the two one against its ends,
+    else that against the nearer end; two-sided, as for claims of a difference."""
+    values = sample(differences)
+    if abs(values.mean()) < margin:
+        return max(paired_p(values - margin), paired_p(values + margin))
+    return paired_p(values - math.copysign(margin, values.mean()))
 
 
 def sign_test(differences: ArrayLike) -> float:

@@ -38,13 +38,13 @@ def supported_if(criterion: Criterion) -> str:
     if "threshold" in criterion:
         spare = f" (± {criterion['tolerance']:g})" if criterion.get("tolerance") else ""
         return f"{criterion['relation']} {criterion['threshold']:g}{spare}"
-    if criterion["test"] == "estimate" and criterion["direction"] != NO_EFFECT:
+    if criterion["test"] == "estimate" and criterion["direction"] in ("greater", "less"):
         effect = f" (published {criterion['published_effect']:+g})" if "published_effect" in criterion else ""
         return f"{'>' if criterion['direction'] == 'greater' else '<'} 0{effect}"
     if "margin" not in criterion:
         return ""
     margin = criterion["margin"]
-    if criterion["test"] in ("no_difference", "estimate"):
+    if criterion["test"] == "no_difference" or criterion["direction"] == NO_EFFECT:
         return f"within ±{margin:g}"
     relation, sign = {"greater": ">+", "less": "<-", "not_less": ">-", "not_greater": "<+"}[criterion["direction"]]
     return f"{relation} {sign if margin else ''}{margin:g}"

@@ -327,11 +327,21 @@ def test_a_claim_that_has_a_word_shows_the_estimate_beside_it() -> None:
     row = judge(difference(margin=2.0, published_effect=3.0), records)
     assert (row.word, row.estimate) == ("supported, smaller than claimed", "supported, smaller than published")
     assert judge(difference(margin=2.0), records).estimate == "supported", "no effect is published"
-    assert judge(difference(direction="not_less"), records).estimate == ""
+    assert judge(difference(direction="not_less"), records).estimate == "supported"
+    assert judge(difference(direction="not_less", margin=0.0), records).estimate == "", "no line to hold it against"
     unfit = arms(new=np.add(OLD, 1), old=OLD)
     for run in unfit:
         run["untouched"] = {"test": {"recall_at_1": 70.0}}
     assert judge(difference(), unfit).estimate == "", "a baseline below the untouched network carries nothing"
+
+
+def test_an_estimate_of_nothing_is_decided_against_its_margin() -> None:
+    gains = np.array([0.1, -0.2, 0.3, 0.0, -0.1])
+    plain = {key: value for key, value in estimate(margin=1.0).items() if key != "published_effect"}
+    none = judge({**plain, "direction": "none"}, arms(new=np.add(OLD, gains), old=OLD))
+    assert (none.word, none.p) == ("supported", pytest.approx(stats.ttest_1samp(gains, 1.0).pvalue))
+    kept = judge({**plain, "direction": "not_less"}, arms(new=np.add(OLD, gains), old=OLD))
+    assert (kept.word, kept.p) == ("supported", pytest.approx(stats.ttest_1samp(gains, -1.0).pvalue))
 
 
 def test_a_pool_is_the_mean_of_its_differences() -> None:

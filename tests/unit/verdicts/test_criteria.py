@@ -188,8 +188,8 @@ ESTIMATE |= {"test": "estimate", "published_effect": 3.3}
     ("change", "words"),
     [
         ({"pool": [["a", "b"]]}, "an estimate is of one of arms, pairs, pool, got arms, pool"),
-        ({"direction": "not_less"}, "greater, less or none, got 'not_less'"),
-        ({"direction": "none"}, "of no effect a margin"),
+        ({"direction": "not_less"}, "needs a margin above 0 or, in the direction greater or less, a published_effect"),
+        ({"direction": "none"}, "needs a margin above 0"),
         ({"published_effect": None}, "'published_effect' must be a number"),
         ({"margin": 1.0}, "'margin' and 'margin_reason' go together"),
         ({"margin": 0.0, "margin_reason": "none"}, "a margin above 0"),
@@ -205,11 +205,12 @@ def test_a_mistake_in_an_estimate_is_named(tmp_path: Path, change: dict[str, Any
 def test_an_estimate_needs_a_published_effect_or_a_margin(tmp_path: Path) -> None:
     margin = {"margin": 1.0, "margin_reason": "less would not matter"}
     bare = {key: value for key, value in ESTIMATE.items() if key != "published_effect"}
-    with pytest.raises(UserError, match="needs a published_effect or a margin above 0"):
+    with pytest.raises(UserError, match="needs a margin above 0 or"):
         load_claims(write(tmp_path, entry(criteria=[bare])))
     pooled = {**{key: value for key, value in ESTIMATE.items() if key != "arms"}, "pool": [["a", "b"], ["c", "d"]]}
-    asked = [ESTIMATE, pooled, {**bare, **margin}, {**bare, **margin, "direction": "none"}, {**ESTIMATE, **margin}]
-    assert len(load_claims(write(tmp_path, entry(criteria=asked)))["D04"].criteria) == 5
+    asked = [ESTIMATE, pooled, {**ESTIMATE, **margin}]
+    asked += [{**bare, **margin, "direction": direction} for direction in ("greater", "none", "not_less")]
+    assert len(load_claims(write(tmp_path, entry(criteria=asked)))["D04"].criteria) == 6
     with pytest.raises(UserError, match="the direction none is for estimates"):
         load_claims(write(tmp_path, entry(criteria=[{**DIFFERENCE, "direction": "none"}])))
 
@@ -294,6 +295,7 @@ def test_the_hash_of_one_claim(claims: ClaimSet) -> None:
         ({"test": "estimate", "direction": "greater", "published_effect": 1.7, "margin": 1.0}, "> 0 (published +1.7)"),
         ({"test": "estimate", "direction": "less", "margin": 1.0}, "< 0"),
         ({"test": "estimate", "direction": "none", "margin": 1.0}, "within ±1"),
+        ({"test": "estimate", "direction": "not_less", "margin": 1.0}, "> -1"),
         ({"test": "editorial"}, ""),
     ],
 )

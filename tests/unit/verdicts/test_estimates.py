@@ -76,6 +76,24 @@ def test_a_claim_of_no_effect(mean: float, t_half: float, b_half: float, word: s
     assert estimate(sample(mean, t_half), (mean - b_half, mean + b_half), "none", **given).word == word
 
 
+@pytest.mark.parametrize(
+    ("mean", "t_half", "b_half", "word"),
+    [
+        (0, 1, 1, "supported"),
+        (5, 1, 9, "too small to see here"),
+        (-1.5, 0.3, 0.3, "supported"),  # something is lost, but less than two points
+        (-2, 1, 1, "too small to see here"),
+        (-5, 1, 1, "contradicted"),
+        (-5, 1, 4, "too small to see here"),
+    ],
+)
+def test_a_claim_that_nothing_is_lost(mean: float, t_half: float, b_half: float, word: str) -> None:
+    found = estimate(sample(mean, t_half), (mean - b_half, mean + b_half), "not_less", margin=2.0)
+    assert found.word == word
+    assert found.p == pytest.approx(stats.ttest_1samp(sample(mean, t_half), -2.0).pvalue)
+    assert estimate(-sample(mean, t_half), (-mean - b_half, -mean + b_half), "not_greater", margin=2.0).word == word
+
+
 @pytest.mark.parametrize(("published", "margin", "sought"), [(1.7, None, 1.7), (1.7, 1.0, 1.7), (None, 1.0, 1.0)])
 def test_so_many_draws_would_show_the_published_effect(
     published: float | None, margin: float | None, sought: float
@@ -107,8 +125,9 @@ def test_draws_that_nobody_will_run_are_not_counted() -> None:
         ({"differences": [1.0]}, "at least two finite values"),
         ({"bootstrap": (2.0, 1.0)}, r"bootstrap: \(2.0, 1.0\) is not an interval"),
         ({"direction": "up"}, "direction: 'up' is not one of"),
-        ({"published": None}, "needs a published effect or a margin"),
-        ({"direction": "none", "published": 0.1}, "a claim of no effect needs a margin"),
+        ({"published": None}, "needs a margin or, of a difference, a published effect"),
+        ({"direction": "none", "published": 0.1}, "needs a margin or"),
+        ({"direction": "not_less", "published": 0.1}, "needs a margin or"),
         ({"margin": 0.0}, "margin: 0.0 must be above zero"),
         ({"published": -1.0}, "published: -1.0 does not fit a claim of direction 'greater'"),
     ],

@@ -10,7 +10,16 @@ import pytest
 from made_up import OLD, arms, claim, difference, judge, look, record
 
 from reproducible.verdicts.claims import evaluate
-from reproducible.verdicts.lengths import halved, long_enough, long_enough_arm, shortened, starts, steps_of, trained
+from reproducible.verdicts.lengths import (
+    halved,
+    long_enough,
+    long_enough_arm,
+    shortened,
+    starts,
+    steps_of,
+    steps_to,
+    trained,
+)
 from reproducible.verdicts.words import at_steps, combine, with_length
 
 
@@ -77,6 +86,23 @@ def test_the_first_steps_of_a_run_are_a_run() -> None:
 def test_without_a_look_at_the_test_classes_there_is_no_shorter_run() -> None:
     assert shortened(run("new", 0, [1, 2, 4, 3], 50.0), 100) is None
     assert shortened(run("new", 0, [1, 2, 4, 3], [50, 51, 52, 53]), 75) is None, "no point of the curve is there"
+
+
+@pytest.mark.parametrize(
+    ("validation", "part"), [([10, 20, 30, 40], 100.0), ([10, 39, 40, 40], 50.0), ([40, 10, 10, 10], 25.0)]
+)
+def test_how_soon_a_run_is_almost_as_good_as_it_gets(validation: list[float], part: float) -> None:
+    assert steps_to(run("new", 0, validation, 50.0), 0.95) == part
+
+
+def test_what_is_easier_to_train_is_compared_run_by_run() -> None:
+    asked = {key: value for key, value in difference().items() if not key.startswith("margin")}
+    asked |= {"test": "estimate", "metric": "steps_to_95_percent", "direction": "less", "margin": 10.0}
+    quick, slow = [10, 39, 40, 40], [10, 20, 39, 40]
+    runs = [run(arm, draw, looks, 50.0) for draw in range(5) for arm, looks in (("new", quick), ("old", slow))]
+    row = judge(asked, runs)
+    assert (row.word, row.mean) == ("supported", -25.0)
+    assert judge(asked, arms(new=OLD, old=OLD)).word == "not run", "no curve says how soon"
 
 
 def pair(new: Sequence[Sequence[float]], validation: Sequence[float] = (1, 2, 3, 4)) -> list[dict[str, Any]]:
