@@ -1,7 +1,7 @@
 r"""The product in DeML's :math:`L_{ntri}` (Eq. 6) read as a matrix product: rows should be orthonormal.
 
-Eq. 6 prints a Hadamard product, which sees norms only (:mod:`reproducible.losses.unit_rows`). Explained on page: the
-unified baseline.
+Eq. 6 prints a Hadamard product, which sees norms only (:mod:`reproducible.losses.unit_rows`). Explained on page:
+baseline.
 """
 
 from __future__ import annotations
