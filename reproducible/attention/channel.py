@@ -18,7 +18,8 @@ class ChannelGates(nn.Module):
     """J gates side by side.
 
     Args:
-        channels: C of the map.
+        read: channels of the map that they read.
+        channels: C of the map that is gated.
         branches: J.
         hidden: width between the two layers (64 in the document, for 480 channels).
         pooled: the document's gate, on the pooled map and without biases; False: the released code's, unpooled and
@@ -26,10 +27,12 @@ class ChannelGates(nn.Module):
         gain: of the initial weights; the smaller, the nearer to 1/2 all factors start.
     """
 
-    def __init__(self, channels: int, branches: int, hidden: int = 64, pooled: bool = True, gain: float = 1.0) -> None:
+    def __init__(
+        self, read: int, channels: int, branches: int, hidden: int = 64, pooled: bool = True, gain: float = 1.0
+    ) -> None:
         super().__init__()
         self.branches, self.pooled, self.gain = branches, pooled, gain
-        self.squeeze = nn.Parameter(torch.empty(branches * hidden, channels, 1, 1))
+        self.squeeze = nn.Parameter(torch.empty(branches * hidden, read, 1, 1))
         self.excite = nn.Parameter(torch.empty(branches * channels, hidden, 1, 1))
         self.squeeze_bias = self.excite_bias = None
         if not pooled:
@@ -50,7 +53,7 @@ class ChannelGates(nn.Module):
         """Factors of each gate, between 0 and 1.
 
         Args:
-            maps: :math:`(N, C, H, W)`.
+            maps: :math:`(N, read, H, W)`.
 
         Returns:
             :math:`(J, N, C, 1, 1)` where pooled, else :math:`(J, N, C, H, W)`.
@@ -59,35 +62,3 @@ class ChannelGates(nn.Module):
         x = F.relu(F.conv2d(x, self.squeeze, self.squeeze_bias))
         x = F.conv2d(x, self.excite, self.excite_bias, groups=self.branches)
         return torch.sigmoid(x.unflatten(1, (self.branches, -1)).transpose(0, 1))
-
-
-class FixedGates(nn.Module):
-    """J gates that are drawn once and never trained: the logistic function of standard normal numbers, one a channel,
-    the same for all images. What J looks at one map are worth without any attention.
-
-    Args:
-        channels: C of the map.
-        branches: J.
-    """
-
-    def __init__(self, channels: int, branches: int) -> None:
-        super().__init__()
-        self.drawn = nn.Parameter(torch.empty(branches, channels, 1, 1), requires_grad=False)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        nn.init.normal_(self.drawn)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Factors of each gate, :math:`(J, N, C, 1, 1)`, for maps :math:`(N, C, H, W)`."""
-        return torch.sigmoid(self.drawn)[:, None].expand(-1, len(maps), -1, -1, -1)
-
-
-def fold(maps: Tensor, gates: Tensor) -> Tensor:
-    """The gated maps with the branches in the batch axis, :math:`(J N, C, H, W)`, branch by branch.
-
-    Args:
-        maps: :math:`(N, C, H, W)`.
-        gates: what :class:`ChannelGates`, or another module of gates, gives for them.
-    """
-    return (maps * gates).flatten(0, 1).contiguous(memory_format=torch.channels_last)

@@ -17,17 +17,16 @@ import torch
 from torch import Tensor, nn
 
 
-def batch_variance(values: Tensor, unbiased: bool = False) -> Tensor:
+def batch_variance(values: Tensor) -> Tensor:
     """Variance of each feature over everything else in the batch, as batch normalisation takes it.
 
     Args:
         values: features on axis 1: :math:`(N, m)`, or :math:`(N, m, \\ldots)`, whose further axes count as samples.
-        unbiased: divide by the number of samples less one.
 
     Returns:
         :math:`(m,)`.
     """
-    return values.movedim(1, -1).flatten(0, -2).var(dim=0, correction=int(unbiased))
+    return values.movedim(1, -1).flatten(0, -2).var(dim=0, correction=0)
 
 
 def fold(linear: nn.Linear, gate: Tensor, behind: bool = False) -> nn.Linear:
@@ -55,7 +54,6 @@ class VarianceEstimation(nn.Module):
     Args:
         size: m, number of features.
         std: spread of the initial values around 0, where the gate is 1/2. The document says "randomly initialised".
-        unbiased: as in :func:`batch_variance`.
         detach_variance: L_var moves the prediction alone; otherwise also the features, towards the prediction. The
             document shows the former (Fig. 2) and writes the latter (Eq. 6).
         detach_gate: the metric loss does not move the prediction, which is then nothing but a mean of variances.
@@ -67,14 +65,13 @@ class VarianceEstimation(nn.Module):
         self,
         size: int,
         std: float = 0.01,
-        unbiased: bool = False,
         detach_variance: bool = True,
         detach_gate: bool = False,
         scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.scale = scale
-        self.std, self.unbiased = std, unbiased
+        self.std = std
         self.detach_variance, self.detach_gate = detach_variance, detach_gate
         self.predicted = nn.Parameter(torch.empty(size))
         self.reset_parameters()
@@ -89,7 +86,7 @@ class VarianceEstimation(nn.Module):
 
     def loss(self, values: Tensor) -> Tensor:
         """L_var of Eq. 3: mean squared difference of predicted and actual variance; ``values`` as the variance's."""
-        actual = batch_variance(values.detach() if self.detach_variance else values, self.unbiased)
+        actual = batch_variance(values.detach() if self.detach_variance else values)
         return (actual - self.prediction()).square().mean()
 
     def prediction(self) -> Tensor:

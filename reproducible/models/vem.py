@@ -45,7 +45,7 @@ class VEM(nn.Module):
             ``squeeze_excitation``: depends on the image, no penalty.
         place: as above.
         positions: H W of the last map, for the place ``positions``.
-        std, unbiased, detach_variance, detach_gate, scale: as in
+        std, detach_variance, detach_gate, scale: as in
             :class:`~reproducible.attention.variance.VarianceEstimation`.
 
     Raises:
@@ -60,7 +60,6 @@ class VEM(nn.Module):
         place: str = "pooled",
         positions: int = 0,
         std: float = 0.01,
-        unbiased: bool = False,
         detach_variance: bool = True,
         detach_gate: bool = False,
         scale: float = 1.0,
@@ -77,7 +76,7 @@ class VEM(nn.Module):
         if gate == "squeeze_excitation":
             self.attention = SqueezeExcitation(self.size, max(1, self.size // REDUCTION))
         else:
-            self.attention = VarianceEstimation(self.size, std, unbiased, detach_variance, detach_gate, scale)
+            self.attention = VarianceEstimation(self.size, std, detach_variance, detach_gate, scale)
             self.attention.predicted.requires_grad_(gate != "fixed")
 
     def forward(self, images: Tensor) -> Output:

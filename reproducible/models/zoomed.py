@@ -37,7 +37,7 @@ class Zoomed(nn.Module):
             the mean colour of the image alone.
         looks: whose maps attention reads: those of the ``pretrained`` trunk, or of the one that is ``trained``.
         layers: the stages that it looks at.
-        form, steps, locality: of the walk, as in :func:`reproducible.attention.object.object_map`.
+        form: of the walk, as in :func:`reproducible.attention.object.object_map`.
         both: the embedding is that of the image and that of the window, side by side; only where ``dim`` is 0.
 
     Raises:
@@ -54,8 +54,6 @@ class Zoomed(nn.Module):
         looks: str = "pretrained",
         layers: tuple[str, ...] = ("4e", "5b"),
         form: str = "columns",
-        steps: int = 10,
-        locality: float = 0.0,
         both: bool = False,
     ) -> None:
         super().__init__()
@@ -71,7 +69,7 @@ class Zoomed(nn.Module):
         for layer in layers:
             backbone.index(layer)
         self.place, self.layers, self.both = place, layers, both
-        self.walk = {"form": form, "steps": steps, "locality": locality}
+        self.walk = {"form": form}
         self.inner = Unified(backbone, dim) if dim else Untouched(backbone)
         if dim:
             self.inner.learner.stream = "learner"  # that of U_d, which sees the image instead
@@ -96,7 +94,7 @@ class Zoomed(nn.Module):
 
         Returns:
             The output of the network on the windows, each resized to S x S, with the attention of a second scale as
-            :class:`reproducible.models.deml.DeML` names it: maps (``map_1_4e`` ...), ``window_2`` and ``whole_2``.
+            :class:`reproducible.models.ensemble.Ensemble` names it: maps (``map_1_4e`` ...), ``window_2``, ``whole_2``.
 
         Raises:
             FloatingPointError: if object attention finds a map that is not finite.

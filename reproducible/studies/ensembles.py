@@ -16,7 +16,7 @@ def model(params: Params) -> Component:
 
     Args:
         params: ``dim``, the document's; ``scales``, ``branches``, and options of
-            :class:`reproducible.models.deml.DeML`: ``gate``, ``gain``, ``at``, ``shared_trunk``, ``shared_learner``,
+            :func:`reproducible.models.deml.deml`: ``gate``, ``gain``, ``at``, ``shared_trunk``, ``shared_learner``,
             ``zoom``, ``layers``, ``form``, ``locality`` and ``source``.
     """
     if not params["scales"]:

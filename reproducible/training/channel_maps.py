@@ -22,7 +22,7 @@ from reproducible.data.store import open_store
 from reproducible.encoding import run_lengths
 from reproducible.evaluation.channel_maps import ALIKE, APART, DRAWN, START, Maps, alike, largest, pack, photographs
 from reproducible.models import build_model
-from reproducible.models.deml import DeML
+from reproducible.models.ensemble import Ensemble
 from reproducible.progress import progress
 from reproducible.training.devices import choose_device
 from reproducible.training.runner import selected_model, weights_hash
@@ -79,7 +79,7 @@ def measure(runs: Mapping[str, RunConfig], every: int, extremes: int, seed: int,
 
 @torch.no_grad()
 def passed_on(
-    model: DeML, images: Tensor, indices: np.ndarray, data: DataConfig
+    model: Ensemble, images: Tensor, indices: np.ndarray, data: DataConfig
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Channel maps of the first scale, and the factors of its gates, of stored images as an evaluation sees them.
 
@@ -100,8 +100,7 @@ def passed_on(
         for start in progress(range(0, len(indices), _BATCH), desc="channel maps"):
             rows = torch.from_numpy(indices[start : start + _BATCH])
             seen = cut_out(data, images[rows].to(device), windows[start : start + _BATCH], rows).images
-            maps = model.trunks[0](seen, (model.at,))[model.at]
-            gates = model.gates[0](maps)
+            maps, gates = model.scales[0].look(seen)
             passed = torch.cat([maps[None], maps * gates]).mean(dim=2)
             found.append((passed.transpose(0, 1), gates.mean(dim=(3, 4)).transpose(0, 1)))
     maps, factors = (torch.cat(parts).float().cpu().numpy() for parts in zip(*found, strict=True))

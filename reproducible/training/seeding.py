@@ -33,12 +33,16 @@ def generator(seed: int, stream: str, key: int | str = 0) -> torch.Generator:
 
 
 def initialise(model: nn.Module, seed: int) -> None:
-    """Give every layer outside pretrained trunks its initial values, each from a stream named after the layer, or after
-    its attribute ``stream`` where it has one: layers of that name in other models start from the same values."""
+    """Give every layer outside pretrained trunks its initial values, each from a stream named after the layer. Where a
+    module has an attribute ``stream``, that stands for its own name and the beginning of its parts' names: layers of
+    that name in other models start from the same values."""
     trunks = [name for name, part in model.named_modules() if isinstance(part, Backbone)]
-    for name, part in model.named_modules():
+    streams: dict[str, str] = {}
+    for name, part in model.named_modules():  # a module comes before its parts
+        above, _, own = name.rpartition(".")
+        streams[name] = getattr(part, "stream", f"{streams[above]}.{own}" if above else own)
         inside = any(name == trunk or name.startswith(f"{trunk}.") for trunk in trunks)
         if not inside and hasattr(part, "reset_parameters"):
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(stream_seed(seed, "initialisation", getattr(part, "stream", name)))
+                torch.manual_seed(stream_seed(seed, "initialisation", streams[name]))
                 part.reset_parameters()

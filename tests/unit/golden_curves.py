@@ -33,6 +33,8 @@ TOLERANCE = 1e-4
 Golden = dict[str, Any]
 OPTIONS: dict[str, dict[str, Any]] = {  # where the defaults are not for the small trunk and two learners of size 4
     "deml": {"scales": 2, "branches": 2, "dim": 16, "at": "low", "hidden": 4, "layers": ["high"]},
+    "abe": {"dim": 16, "branches": 2},
+    "diablo": {"dim": 16, "branches": 2},
     "zoomed": {"dim": 16, "layers": ["high"]},
     "sgml": {"dim": 6, "hidden": 10, "attributes": 4},
     "adversary": {"dim": 4, "branches": 2, "rise": 4},
@@ -41,6 +43,7 @@ OPTIONS: dict[str, dict[str, Any]] = {  # where the defaults are not for the sma
     "penalty": {"name": "L_var"},
     "pml": {"name": "ContrastiveLoss"},
 }
+PLACED = ("abe", "diablo")  # their gates stand at stages of GoogLeNet
 
 
 def draw(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -69,10 +72,13 @@ def backbone_curve(name: str) -> list[float]:
 
 
 def model_curve(name: str) -> list[float]:
-    """All that an output holds enters, on the small trunk."""
-    model = registry.build("model", name, TinyTrunk(), **OPTIONS.get(name, {}))
+    """All that an output holds enters, on the small trunk or, for models with fixed places, on the compact one."""
+    small = name not in PLACED
+    trunk = TinyTrunk() if small else registry.build("backbone", "compact_googlenet")
+    model = registry.build("model", name, trunk, **OPTIONS.get(name, {}))
     initialise(model, 3)
-    images = 255 * draw(3, 3, 32, 32, seed=2, dtype=torch.float32)
+    side = 32 if small else 48
+    images = 255 * draw(3, 3, side, side, seed=2, dtype=torch.float32)
 
     def value() -> Tensor:
         output = model(images)
@@ -83,7 +89,7 @@ def model_curve(name: str) -> list[float]:
         return sum((h * w).sum() for h, w in zip(held, weights, strict=True))
 
     trained = [p for p in model.parameters() if p.requires_grad]
-    return descend(trained, value, share=0.05)
+    return descend(trained, value, share=0.05 if small else 0.005)
 
 
 def loss_curve(name: str) -> list[float]:

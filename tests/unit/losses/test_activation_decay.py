@@ -14,7 +14,7 @@ from reproducible import registry
 from reproducible.losses.activation_decay import ActivationDecay, squared_activation
 from reproducible.losses.orthogonality import Orthogonality, orthogonality
 from reproducible.losses.unit_rows import UnitRows, unit_rows
-from reproducible.models.deml import DeML
+from reproducible.models.deml import deml
 from reproducible.types import Batch, Output, Scale
 
 N, C, D = 5, 7, 4
@@ -72,7 +72,7 @@ def test_traces_are_those_of_eq_6(
 
 def test_matrix_that_learners_share_counts_for_each_of_them() -> None:
     """Eq. 6 sums over learners: eight of one matrix weigh it by eight times lambda_2."""
-    model = DeML(TinyTrunk(), 1, 8, dim=32, at="low", hidden=4)
+    model = deml(TinyTrunk(), 1, 8, dim=32, at="low", hidden=4)
     found = model(torch.rand(2, 3, 32, 32))
     (matrix,) = {id(w): w for w in found.weights}.values()
     expected = 8 * 0.25 * literal_trace(matrix, "hadamard")

@@ -15,10 +15,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from reproducible import registry
 from reproducible.attention.boxes import object_boxes
-from reproducible.attention.channel import FixedGates
 from reproducible.attention.object import object_map
 from reproducible.backbones.base import Backbone
-from reproducible.models.deml import DeML
+from reproducible.models.deml import deml as build
+from reproducible.models.ensemble import Ensemble, Zoom
 from reproducible.models.unified import Unified
 from reproducible.resampling import crop_resize
 from reproducible.resources import UserError
@@ -34,10 +34,10 @@ def pictures(side: int = SIDE, count: int = N) -> Tensor:
     return F.interpolate(coarse, size=(side, side), mode="bilinear").contiguous(memory_format=torch.channels_last)
 
 
-def deml(**options: Any) -> DeML:
+def deml(**options: Any) -> Ensemble:
     plain = {"dim": 24, "at": "low", "hidden": 4, "layers": ("low", "high")}
     plain |= {} if options.get("gate") == "none" else {"layers": ("high",)}
-    model = DeML(TinyTrunk(), **{**plain, **options})
+    model = build(TinyTrunk(), **{**plain, **options})
     initialise(model, 3)
     return model.eval()
 
@@ -60,7 +60,7 @@ def window(image: Tensor, fractions: Tensor, size: int = SIDE) -> Tensor:
 def test_unified_is_deml_1_1_without_its_gate() -> None:
     unified, plain = Unified(TinyTrunk(), 24), deml(scales=1, branches=1, gate="none")
     initialise(unified, 5)
-    plain.learners[0][0].load_state_dict(unified.learner.state_dict())
+    plain.scales[0].learners[0].load_state_dict(unified.learner.state_dict())
     wanted, found = unified(pictures()), plain(pictures())
     assert torch.equal(found.embedding, wanted.embedding)
     for name in ("learners", "weights", "inputs"):
@@ -77,15 +77,15 @@ def test_unified_is_deml_1_1_without_its_gate() -> None:
 def test_deml_1_1_starts_from_the_learner_of_u_d() -> None:
     unified, gated = Unified(TinyTrunk(), 24), deml(scales=1, branches=1)
     initialise(unified, 3)  # the seed of deml()
-    assert torch.equal(gated.learners[0][0].weight, unified.learner.weight)
+    assert torch.equal(gated.scales[0].learners[0].weight, unified.learner.weight)
 
 
 def test_each_branch_is_its_gate_the_tail_and_its_learner() -> None:
     model = deml(scales=1, branches=3, shared_learner=False)
     output = model(pictures())
-    head, tail = halves(model.trunks[0])
+    head, tail = halves(model.scales[0].trunk)
     low = head(pictures())
-    gates = model.gates[0](low)
+    gates = model.scales[0].gates(low)
     for j, learned in enumerate(output.learners):
         pooled = tail(low * gates[j]).mean((2, 3))
         torch.testing.assert_close(output.inputs[j], pooled)
@@ -105,9 +105,8 @@ def test_embedding_is_the_unit_learners_side_by_side(scales: int, branches: int,
 
 def test_what_is_shared() -> None:
     own, one = deml(scales=2, branches=2), deml(scales=2, branches=2, shared_trunk=True)
-    assert len(own.trunks) == 2
-    assert len(one.trunks) == 1
-    trunks = [list(trunk.parameters()) for trunk in own.trunks]
+    assert one.scales[0].trunk is one.scales[1].trunk
+    trunks = [list(scale.trunk.parameters()) for scale in own.scales]
     assert all(a is not b and torch.equal(a, b) for a, b in zip(*trunks, strict=True))  # the same start
     shared, separate = own(pictures()).weights, deml(scales=2, branches=2, shared_learner=False)(pictures()).weights
     assert shared[0] is shared[1]
@@ -121,55 +120,14 @@ def test_plain_heads_see_the_same_features() -> None:
     assert not torch.allclose(output.learners[0], output.learners[1])
 
 
-def test_fixed_gates_are_drawn_once_and_stay() -> None:
-    model = deml(scales=1, branches=3, gate="fixed")
-    found, others = (model(images).attention["gate_1"] for images in (pictures(), 255 - pictures()))
-    assert torch.equal(found, others)  # whatever the image
-    assert torch.equal(found[0], found[1])
-    wide = FixedGates(2000, 2)
-    initialise(wide, 0)
-    logits = torch.logit(wide(torch.zeros(1, 2000, 2, 2)).flatten())
-    assert (logits.mean().item(), logits.std().item()) == (pytest.approx(0, abs=0.1), pytest.approx(1, abs=0.1))
-    assert len(logits.unique()) > 3900  # each channel of each gate has its own
-    assert not any(p.requires_grad for p in model.gates.parameters())
-    low = model.trunks[0](pictures(), ("low",))["low"]
-    _, tail = halves(model.trunks[0])
-    torch.testing.assert_close(model(pictures()).inputs[2], tail(low * found[0, 2][:, None, None]).mean((2, 3)))
-
-
-def test_gates_of_abe_look_through_stages_of_their_own() -> None:
-    from reproducible.backbones.compact import CompactGoogLeNet
-
-    trunk = CompactGoogLeNet()
-    model = DeML(trunk, 1, 3, dim=24, gate="trunk")
-    passed = [trunk.stages[name] for name in ("4a", "4b", "4e")]  # none that is not passed through
-    assert count(model.gates[0].trunk) == sum(map(count, passed))
-    assert count(DeML(trunk, 1, 3, dim=24, gate="trunk", at="4b").gates[0].trunk) == count(passed[2])
-    initialise(model, 3)
-    model.eval()
-    low = trunk(pictures(48), ("pool3",))["pool3"]
-    maps = trunk.walk(low, "pool3", ("4e",))["4e"]  # the copy starts from the same weights
-    excite = model.gates[0].excite
-    gates = torch.sigmoid(F.conv2d(maps, excite.weight, excite.bias)).unflatten(1, (3, -1))
-    found = model(pictures(48))
-    torch.testing.assert_close(found.attention["gate_1"], gates.mean((3, 4)))
-    tail = trunk.walk(low * gates[:, 1], "pool3")["5b"].mean((2, 3))
-    torch.testing.assert_close(found.inputs[1], tail)
-    with torch.no_grad():
-        next(trunk.stages["4a"].parameters()).zero_()
-    torch.testing.assert_close(model(pictures(48)).attention["gate_1"], found.attention["gate_1"])
-    sum(x.square().mean() for x in model(pictures(48)).learners).backward()
-    assert all(p.grad is not None for p in model.parameters())  # no stage is copied in vain
-
-
 def test_deml_on_a_trunk_that_is_no_googlenet() -> None:
     """EfficientNet-Lite0 with initial values: gates at a sixteenth of the side, attention there and at the last map."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         trunk = registry.build("backbone", "efficientnet_lite0", pretrained=False)
     with pytest.raises(UserError, match=r"has no stage 'pool3'\..* Known: blocks_0, .*, conv_head"):
-        DeML(trunk, 2, 2, dim=32)
-    model = DeML(trunk, 2, 2, dim=32, at="blocks_3", layers=("blocks_4", "conv_head"))
+        build(trunk, 2, 2, dim=32)
+    model = build(trunk, 2, 2, dim=32, at="blocks_3", layers=("blocks_4", "conv_head"))
     initialise(model, 3)
     output = model.train()(pictures(64), pictures(128))
     found = output.attention
@@ -184,7 +142,7 @@ def test_deml_on_a_trunk_that_is_no_googlenet() -> None:
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
-def flops(model: DeML, *inputs: Tensor) -> int:
+def flops(model: Ensemble, *inputs: Tensor) -> int:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(*inputs)
     return counter.get_total_flops()
@@ -193,7 +151,7 @@ def flops(model: DeML, *inputs: Tensor) -> int:
 def test_branches_cost_at_most_their_tail_passes() -> None:
     """One head for all: what J branches add to one is J - 1 gates, tails and learners."""
     one = deml(scales=1, branches=1, dim=4)
-    _, tail = halves(one.trunks[0])
+    _, tail = halves(one.scales[0].trunk)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         tail(torch.zeros(N, 8, 8, 8))
     tail_cost = counter.get_total_flops()
@@ -207,9 +165,9 @@ def test_branches_cost_at_most_their_tail_passes() -> None:
 def test_second_scale_sees_the_box_of_the_first_one_s_maps(source: str) -> None:
     model = deml(scales=2, branches=2, source=source)
     output = model(pictures())
-    head, tail = halves(model.trunks[0])
+    head, tail = halves(model.scales[0].trunk)
     low = head(pictures())
-    branches = [tail(low * gate) for gate in model.gates[0](low)]
+    branches = [tail(low * gate) for gate in model.scales[0].gates(low)]
     maps = object_map(branches[0] if source == "first" else sum(branches) / 2)
     torch.testing.assert_close(output.attention["map_1_high"], maps)
     boxes, whole = object_boxes([maps], SIDE)
@@ -218,8 +176,7 @@ def test_second_scale_sees_the_box_of_the_first_one_s_maps(source: str) -> None:
     assert not output.attention["map_1_high"].requires_grad
     seen = window(pictures(), boxes / SIDE)
     second = deml(scales=1, branches=2, dim=12)
-    second.gates[0].load_state_dict(model.gates[1].state_dict())
-    second.learners[0].load_state_dict(model.learners[1].state_dict())
+    second.scales[0].load_state_dict(model.scales[1].state_dict())
     torch.testing.assert_close(second(seen).learners[1], output.learners[3])
 
 
@@ -235,23 +192,22 @@ def test_view_is_what_attention_looks_at_and_zooms_into() -> None:
     model, view = deml(scales=2, branches=2), pictures(64)
     output = model(pictures(), view)
     first = deml(scales=1, branches=2, dim=12)
-    first.gates[0].load_state_dict(model.gates[0].state_dict())
-    head, tail = halves(first.trunks[0])
+    first.scales[0].load_state_dict(model.scales[0].state_dict())
+    head, tail = halves(first.scales[0].trunk)
     low = head(view)
-    maps = object_map(tail(low * first.gates[0](low)[0]))
+    maps = object_map(tail(low * first.scales[0].gates(low)[0]))
     torch.testing.assert_close(output.attention["map_1_high"], maps)
     boxes, _ = object_boxes([maps], 64)
     torch.testing.assert_close(output.attention["window_2"], boxes / 64)
     torch.testing.assert_close(output.learners[0], model(pictures()).learners[0])  # the first scale sees the images
     second = deml(scales=1, branches=2, dim=12)
-    second.gates[0].load_state_dict(model.gates[1].state_dict())
-    second.learners[0].load_state_dict(model.learners[1].state_dict())
+    second.scales[0].load_state_dict(model.scales[1].state_dict())
     torch.testing.assert_close(second(window(view, boxes / 64)).learners[0], output.learners[2])
 
 
 @pytest.mark.parametrize("zoom", ["full", "centre", "random"])
 def test_control_streams(zoom: str) -> None:
-    output: Output = deml(scales=2, branches=1, zoom=zoom, side=0.75, gate="none")(pictures())
+    output: Output = deml(scales=2, branches=1, zoom=zoom, gate="none")(pictures())
     if zoom == "full":
         assert torch.equal(output.inputs[0], output.inputs[1])  # trunks start alike
         return
@@ -273,8 +229,8 @@ def test_zoom_on_the_known_object() -> None:
     model = deml(scales=2, branches=1, zoom="object", gate="none")
     output, view = model(pictures(), pictures(48), boxes), pictures(48)
     assert torch.equal(output.attention["window_2"], boxes)
-    alone = Unified(model.trunks[1], 12)
-    alone.learner = model.learners[1][0]
+    alone = Unified(model.scales[1].trunk, 12)
+    alone.learner = model.scales[1].learners[0]
     torch.testing.assert_close(output.features["scale_2"], alone.eval()(window(view, boxes)).embedding)
     with pytest.raises(UserError, match=r"needs the boxes of the objects; set data\.boxes to true"):
         model(pictures())
@@ -284,18 +240,18 @@ def test_look_leaves_no_trace_in_running_statistics() -> None:
     """Of a trunk with batch normalisation; the view is larger than the input."""
     trunk = TinyTrunk()
     trunk.stages["low"] = nn.Sequential(trunk.stages["low"], nn.BatchNorm2d(trunk.channels["low"]))
-    looking = DeML(trunk, 2, 1, 8, at="low", hidden=4, layers=("high",))
+    looking = build(trunk, 2, 1, 8, at="low", hidden=4, layers=("high",))
     initialise(looking, 0)
     blind = copy.deepcopy(looking)
-    blind.zoom = "full"
+    blind.zoom = Zoom("full")
     looking.train()(pictures(), pictures(48))
     blind.train()(pictures(), pictures(48))
-    first, second = (dict(model.trunks[0].named_buffers()) for model in (looking, blind))
+    first, second = (dict(model.scales[0].trunk.named_buffers()) for model in (looking, blind))
     assert int(first["stages.low.1.num_batches_tracked"]) == 1
     for name, value in first.items():
         assert torch.equal(value, second[name])
     assert looking.training
-    assert looking.trunks[0].stages["low"].training
+    assert looking.scales[0].trunk.stages["low"].training
 
 
 def test_random_window_hangs_on_the_image_alone_and_lies_anywhere() -> None:
@@ -334,15 +290,15 @@ def test_constant_images_stay_whole_and_are_counted() -> None:
         ({"source": "last"}, r"DeML.source must be one of first, mean, got 'last'"),
         ({"scales": 0}, r"DeML.scales must be at least 1, got 0"),
         ({"branches": 5, "dim": 9}, r"DeML.dim must be at least scales x branches = 10, got 9"),
-        ({"side": 1.5}, r"DeML.side must be above 0 and at most 1"),
+        ({"training": "none"}, r"DeML.training must be one of usual, trained, frozen, got 'none'"),
         ({"gate": "none", "branches": 2}, r"DeML.shared_learner must be false for ungated heads"),
         ({"at": "middle"}, r"TinyTrunk has no stage 'middle'"),
         ({"layers": ("low",)}, r"DeML.layers must be behind the gates at low, got 'low'"),
         ({"layers": ()}, r"DeML.layers must be at least one stage, got \(\)"),
         ({"at": "high", "scales": 1}, r"DeML.at must be a stage before the last, high, got 'high'"),
-        ({"gate": "trunk", "until": "low"}, r"DeML.until must be a stage behind low, got 'low'"),
+        ({"gate": "trunk"}, r"TinyTrunk has no stage '4e'"),
     ],
 )
 def test_options_that_do_not_fit(options: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
-        DeML(TinyTrunk(), **{"scales": 2, "branches": 1, "dim": 24, "at": "low", "layers": ("high",), **options})
+        build(TinyTrunk(), **{"scales": 2, "branches": 1, "dim": 24, "at": "low", "layers": ("high",), **options})

@@ -10,7 +10,7 @@ from tiny_runs import TinyTrunk
 from torch import Tensor, nn
 
 from reproducible.backbones.base import as_tested
-from reproducible.models.deml import DeML
+from reproducible.models.deml import deml
 from reproducible.models.zoomed import Zoomed
 
 
@@ -53,7 +53,7 @@ def test_a_look_that_fails_gives_modes_back_as_well() -> None:
 @pytest.mark.parametrize(
     "build",
     [
-        lambda: DeML(normalised(), 2, 1, dim=8, at="low", hidden=4, layers=("high",)),
+        lambda: deml(normalised(), 2, 1, dim=8, at="low", hidden=4, layers=("high",)),
         lambda: Zoomed(normalised(), 8, layers=("high",)),
         lambda: Zoomed(normalised(), 8, looks="trained", layers=("high",)),
     ],

@@ -15,7 +15,7 @@ from reproducible.data.splits import split
 from reproducible.data.store import Store
 from reproducible.data.transforms import center_boxes, crop_resize
 from reproducible.evaluation import channel_maps as kept
-from reproducible.models.deml import DeML
+from reproducible.models.deml import deml
 from reproducible.studies import channel_maps as command
 from reproducible.training import channel_maps
 from reproducible.training.channel_maps import measure, passed_on
@@ -37,7 +37,7 @@ def runs() -> dict[str, RunConfig]:
 
 @pytest.mark.parametrize("gate", ["pooled", "unpooled"])
 def test_maps_and_factors_are_those_of_a_loop(store: Store, gate: str) -> None:
-    model = DeML(TinyTrunk(), **{**OPTIONS, "gate": gate})
+    model = deml(TinyTrunk(), **{**OPTIONS, "gate": gate})
     initialise(model, 1)
     indices, data = np.array([3, 40, 41, 90]), tiny_config().data
     maps, factors = passed_on(model, torch.from_numpy(store.images), indices, data)
@@ -47,8 +47,8 @@ def test_maps_and_factors_are_those_of_a_loop(store: Store, gate: str) -> None:
     for n, index in enumerate(indices):
         image = crop_resize(torch.from_numpy(store.images[[index]]), box, data.input_size)
         with torch.no_grad():
-            head = model.trunks[0](image, ("low",))["low"]
-            gates = model.gates[0](head)[:, 0]
+            head = TinyTrunk()(image, ("low",))["low"]
+            gates = model.scales[0].gates(head)[:, 0]
         assert np.allclose(maps[n, 0], head[0].mean(0), atol=1e-3)
         for j in range(3):
             assert np.allclose(maps[n, 1 + j], (head[0] * gates[j]).mean(0), atol=1e-3)

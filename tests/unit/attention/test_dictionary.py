@@ -1,0 +1,93 @@
+"""The dictionary of attention against its equations written out, and what follows from them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from reproducible.attention.dictionary import DictionaryGates
+from reproducible.resources import UserError
+from tests.reference.dictionary import attention
+
+M, C, J, N, H, W = 6, 4, 3, 2, 3, 5
+
+
+def gates(per: str, alpha: float = 10.0) -> DictionaryGates:
+    torch.manual_seed(0)
+    return DictionaryGates(M, C, J, per, alpha).double()
+
+
+def maps() -> Tensor:
+    return torch.randn(N, M, H, W, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("alpha", [1.0, 10.0])
+@pytest.mark.parametrize(("per", "channels"), [("feature", 1), ("dimension", C)])
+def test_factors_are_eq_5_to_11(per: str, channels: int, alpha: float) -> None:
+    module, given = gates(per, alpha), maps()
+    with torch.no_grad():
+        module.entries.mul_(torch.rand_like(module.entries) + 0.5)  # of any length
+    found = module(given)
+    assert found.shape == (J, N, channels, H, W)
+    entries = module.entries.view(J, channels, M).tolist()
+    for n in range(N):
+        wanted = torch.tensor(attention(given[n].permute(1, 2, 0).tolist(), entries, alpha), dtype=torch.float64)
+        torch.testing.assert_close(found[:, n], wanted, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("per", ["feature", "dimension"])
+def test_weights_of_a_position_sum_to_one_over_entries(per: str) -> None:
+    sums = gates(per)(maps()).sum(dim=0)
+    torch.testing.assert_close(sums, torch.ones_like(sums), rtol=1e-12, atol=1e-12)
+
+
+def test_temperature_goes_from_even_to_one_for_all() -> None:
+    share = [gates("dimension", alpha)(maps()).amax(dim=0).mean().item() for alpha in (0.01, 1.0, 10.0, 1000.0)]
+    assert share == sorted(share)
+    assert share[0] == pytest.approx(1 / J, abs=0.01) and share[-1] > 0.99
+
+
+def test_lengths_count_for_nothing() -> None:
+    module, given = gates("feature"), maps()
+    before = module(given)
+    with torch.no_grad():
+        module.entries.mul_(7)
+    torch.testing.assert_close(module(3 * given), before)
+
+
+def test_entries_start_as_directions_at_random() -> None:
+    module = DictionaryGates(832, 480, 8, "dimension")
+    assert module.entries.shape == (8 * 480, 832, 1, 1)
+    torch.testing.assert_close(module.entries.norm(dim=1), torch.ones(8 * 480, 1, 1))
+    cosines = module.entries[:480, :, 0, 0] @ module.entries[480:960, :, 0, 0].T
+    assert cosines.std().item() == pytest.approx(832**-0.5, rel=0.02)
+
+
+@pytest.mark.parametrize("per", ["feature", "dimension"])
+def test_gradients(per: str) -> None:
+    module, given = gates(per), maps()[:1, :, :1, :2].requires_grad_()
+    entries = module.entries.detach().clone().requires_grad_()
+
+    def factors(x: Tensor, d: Tensor) -> Tensor:
+        return torch.func.functional_call(module, {"entries": d}, (x,))
+
+    assert torch.autograd.gradcheck(factors, (given, entries))
+
+
+def test_position_without_a_feature_is_shared_out_evenly() -> None:
+    """All of phi(f) may be zero behind a rectifier."""
+    module, given = gates("dimension"), maps()
+    given[0, :, 1, 2] = 0
+    given.requires_grad_()
+    found = module(given)
+    torch.testing.assert_close(found[:, 0, :, 1, 2], torch.full((J, C), 1 / J, dtype=torch.float64))
+    (gradient,) = torch.autograd.grad(found.square().sum(), given)
+    assert torch.isfinite(gradient).all()
+
+
+def test_options_out_of_range() -> None:
+    with pytest.raises(UserError, match=r"DictionaryGates.per must be one of feature, dimension, got 'features'. Did"):
+        DictionaryGates(M, C, J, "features")
+    with pytest.raises(UserError, match=r"DictionaryGates.alpha must be above 0, got 0"):
+        DictionaryGates(M, C, J, alpha=0)
