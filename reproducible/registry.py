@@ -84,6 +84,7 @@ REGISTRY: Mapping[str, Mapping[str, Entry]] = {
         "branches": Entry("reproducible.training.measures.branches:Branches"),
         "windows": Entry("reproducible.training.measures.windows:Windows"),
         "attributes": Entry("reproducible.training.measures.attributes:Attributes"),
+        "granularity": Entry("reproducible.training.measures.granularity:Granularity"),
     },
 }
 """By kind and name. What stands behind a builder:

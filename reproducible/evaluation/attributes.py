@@ -1,4 +1,4 @@
-"""How well predicted attributes rank images: average precision and its mean over attributes.
+"""How well predicted attributes rank images, and what their similarity says of pairs.
 
 Explained on page: notation.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from reproducible.evaluation.features import rank_correlation, unit_vectors
 
 
 def average_precision(scores: NDArray[np.floating], wanted: NDArray[np.bool_]) -> float:
@@ -43,3 +45,43 @@ def mean_average_precision(scores: ArrayLike, truth: ArrayLike) -> float:
     if len(columns) == 0:
         raise ValueError(f"truth: no attribute of {known.shape[1]} is there in some images and not in others.")
     return float(np.mean([average_precision(rows[:, k], known[:, k]) for k in columns]))
+
+
+def similarity_and_hardness(probabilities: ArrayLike, embeddings: ArrayLike, labels: ArrayLike) -> dict[str, float]:
+    """What the similarity of predicted attributes (SGML Eq. 5) says of the hardness of pairs.
+
+    A negative pair is the harder, the nearer its embeddings are; a positive pair, the further apart. The document takes
+    a negative pair for hard where its attributes are alike, a positive one where they are not; so on both sides it
+    asks for a rank correlation of the two similarities.
+
+    Args:
+        probabilities: of the attributes, (N, K).
+        embeddings: on any scale, (N, D).
+        labels: of the images, (N,).
+
+    Returns:
+        In per cent: ``similarity_positive`` and ``similarity_negative``, mean similarity of the attributes over all
+        pairs of one class and of two; ``hardness_positive`` and ``hardness_negative``, rank correlation of the
+        similarities of attributes and embeddings within each kind; ``similarity_hardness_correlation``, the mean of
+        these two.
+
+    Raises:
+        ValueError: no pair of one class, or none of two.
+    """
+    classes = np.asarray(labels)
+    one, other = np.triu_indices(len(classes), 1)
+    kinds = {"positive": classes[one] == classes[other], "negative": classes[one] != classes[other]}
+    alike, near = (_cosines(rows)[one, other] for rows in (probabilities, embeddings))
+    found = {}
+    for kind, chosen in kinds.items():
+        if not chosen.any():
+            raise ValueError(f"labels: there is no {kind} pair among {len(classes)} images.")
+        found[f"similarity_{kind}"] = float(100 * alike[chosen].mean())
+        found[f"hardness_{kind}"] = rank_correlation(alike[chosen], near[chosen])
+    found["similarity_hardness_correlation"] = (found["hardness_positive"] + found["hardness_negative"]) / 2
+    return found
+
+
+def _cosines(rows: ArrayLike) -> NDArray[np.float64]:
+    unit = unit_vectors(rows)
+    return unit @ unit.T

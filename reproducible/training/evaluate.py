@@ -25,7 +25,7 @@ from reproducible.training.sets import boxes_of, cut_out
 from reproducible.types import Batch, Output
 
 RECALLS = (1, 2, 4, 8)
-EMBEDDING = "embedding"
+EMBEDDING, ATTRIBUTES = "embedding", "attributes"
 Queried = tuple[np.ndarray, np.ndarray]
 """Indices of the queries and of the gallery."""
 _BATCH = 64
@@ -61,7 +61,7 @@ def embed_all(
 
     Args:
         model, images, indices, config, store: as of :func:`embed`.
-        features: names in ``Output.features`` or ``Output.attention``, or ``embedding``.
+        features: names in ``Output.features`` or ``Output.attention``, ``embedding``, or ``attributes``, their logits.
 
     Raises:
         UserError: if the model has no such feature, with the nearest one.
@@ -70,6 +70,7 @@ def embed_all(
     with as_tested(model):
         for output in _outputs(model, images, indices, config, store):
             there = {EMBEDDING: output.embedding, **output.attention, **output.features}
+            there |= {} if output.attributes is None else {ATTRIBUTES: output.attributes}
             for name, kept in found.items():
                 if name not in there:
                     raise UserError(f"The model puts out no feature {name!r}.{nearest_name(name, there)}")
@@ -127,7 +128,7 @@ def embed(
         images: the packed store on the device, uint8, :math:`(N, S, S, 3)`, or maps of it that are kept.
         indices: which of them.
         config: input size, window and precision.
-        feature: name of a feature in ``Output.features``, of an ``Output.attention``, or ``embedding``.
+        feature: one name, as of :func:`embed_all`.
         store: that the images are of; needed where the configuration asks for what it knows of them, such as boxes.
 
     Returns:

@@ -22,7 +22,10 @@ from reproducible.resources import UserError, external_data
 @pytest.fixture(scope="module")
 def glyphs(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """All classes of the benchmark, two images of each."""
-    return prepare(few_glyphs.write_variants(tmp_path_factory.mktemp("glyphs"), few=few_glyphs.MINI), progress=False)
+    folder = tmp_path_factory.mktemp("glyphs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REPRODUCIBLE_CACHE", str(folder / "cache"))
+        return prepare(few_glyphs.write_variants(folder, few=few_glyphs.MINI), progress=False)
 
 
 def test_attributes_of_glyphs_are_names_and_bits(glyphs: Store) -> None:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score
 
-from reproducible.evaluation.attributes import average_precision, mean_average_precision
+from reproducible.evaluation.attributes import average_precision, mean_average_precision, similarity_and_hardness
 
 CHANCE = np.random.default_rng(0)
 
@@ -48,3 +49,37 @@ def test_bad_input() -> None:
         mean_average_precision(np.ones((4, 3)), np.ones((4, 2)))
     with pytest.raises(ValueError, match="no attribute of 2 is there in some images and not in others"):
         mean_average_precision(np.ones((4, 2)), np.tile([0, 1], (4, 1)))
+
+
+def cosine(x: np.ndarray, y: np.ndarray) -> float:
+    return float(x @ y / np.linalg.norm(x) / np.linalg.norm(y))
+
+
+def test_similarity_and_hardness_pair_by_pair() -> None:
+    labels = np.repeat(np.arange(6), 5)
+    probabilities, embeddings = CHANCE.random((30, 4)), CHANCE.normal(size=(30, 7)) * CHANCE.uniform(1, 9, (30, 1))
+    kept: dict[str, list[tuple[float, float]]] = {"positive": [], "negative": []}
+    for i in range(30):
+        for j in range(i):
+            both = cosine(probabilities[i], probabilities[j]), cosine(embeddings[i], embeddings[j])
+            kept["positive" if labels[i] == labels[j] else "negative"].append(both)
+    found = similarity_and_hardness(probabilities, embeddings, labels)
+    assert len(kept["positive"]) == 60
+    expected = {}
+    for kind, pairs in kept.items():
+        alike, near = zip(*pairs, strict=True)
+        expected[f"similarity_{kind}"] = 100 * np.mean(alike)
+        expected[f"hardness_{kind}"] = 100 * spearmanr(alike, near).statistic
+    expected["similarity_hardness_correlation"] = (expected["hardness_positive"] + expected["hardness_negative"]) / 2
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_pairs_whose_attributes_say_all() -> None:
+    labels = np.repeat(np.arange(4), 3)
+    rows = CHANCE.random((12, 3))
+    assert similarity_and_hardness(rows, rows, labels)["similarity_hardness_correlation"] == pytest.approx(100)
+    unknown = similarity_and_hardness(np.ones((12, 3)), rows, labels)
+    assert unknown["similarity_hardness_correlation"] == 0 and unknown["similarity_negative"] == pytest.approx(100)
+    for classes, kind in (([0] * 12, "negative"), (range(12), "positive")):
+        with pytest.raises(ValueError, match=f"no {kind} pair among 12 images"):
+            similarity_and_hardness(rows, rows, list(classes))
