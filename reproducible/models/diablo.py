@@ -2,7 +2,7 @@
 
 Four strategies: an entry chooses for all channels or for each (``per``), before the stages that make the last map or
 behind them (``place``). Every branch has a learner of its own, as section 4.1 says ("an embedding layer for each
-branch").
+branch"). Explained on page: notation.
 """
 
 from __future__ import annotations
