@@ -23,7 +23,7 @@ class SGML(nn.Module):
     """Trunk, global average pooling, shared layer, two branches.
 
     All three layers are features of the output: ``conv``, the pooled last map of the trunk; ``fc``, the shared layer;
-    ``emb``, the embedding branch. One of them is what the metric loss learns and retrieval compares.
+    ``emb``, the embedding branch.
 
     Args:
         backbone: the trunk.
@@ -31,8 +31,9 @@ class SGML(nn.Module):
         hidden: size of the shared layer.
         attributes: K, size of the attribute branch; as many as the data set has (312 of birds).
         relu: whether the shared layer ends in a ReLU.
-        layer: what the metric loss learns and retrieval compares: ``emb``, ``fc`` or ``conv``. Where it is not ``emb``,
+        learnt: the layer that the metric loss is applied to: ``emb``, as in the document, ``fc`` or ``conv``, where
             nothing trains the embedding branch.
+        searched: the layer that retrieval compares and validation selects by; empty: the one that is learnt.
 
     Raises:
         UserError: for an unknown layer, with the nearest known one.
@@ -45,16 +46,18 @@ class SGML(nn.Module):
         hidden: int = 1024,
         attributes: int = 312,
         relu: bool = True,
-        layer: str = "emb",
+        learnt: str = "emb",
+        searched: str = "",
     ) -> None:
         super().__init__()
-        if layer not in LAYERS:
-            raise UserError(f"option 'layer' of model 'sgml' cannot be {layer!r}.{nearest_name(layer, LAYERS)}")
+        for option, layer in (("learnt", learnt), ("searched", searched or learnt)):
+            if layer not in LAYERS:
+                raise UserError(f"option {option!r} of model 'sgml' cannot be {layer!r}.{nearest_name(layer, LAYERS)}")
         self.backbone = backbone
         self.shared = nn.Linear(backbone.channels[backbone.last], hidden)
         self.learner = Learner(hidden, dim)
         self.attribution = nn.Linear(hidden, attributes)
-        self.relu, self.layer = relu, layer
+        self.relu, self.learnt, self.searched = relu, learnt, searched or learnt
 
     def forward(self, images: Tensor) -> Output:
         """Embed images, RGB, 0 to 255, float, :math:`(N, 3, H, W)`."""
@@ -65,8 +68,8 @@ class SGML(nn.Module):
             if self.relu:
                 shared = F.relu(shared)
             features = {"emb": self.learner(shared), "fc": shared, "conv": pooled}
-            learnt = features[self.layer]
-            embedding = F.normalize(learnt, dim=1)
+            embedding = F.normalize(features[self.searched], dim=1)
             logits = self.attribution(shared)  # (N, K)
-        linear = ((shared,), (self.learner.weight,)) if self.layer == "emb" else ()
-        return Output(embedding, scales=(Scale((learnt,), *linear),), features=features, attributes=logits)
+        linear = ((shared,), (self.learner.weight,)) if self.learnt == "emb" else ()
+        scale = Scale((features[self.learnt],), *linear)
+        return Output(embedding, scales=(scale,), features=features, attributes=logits)

@@ -38,21 +38,27 @@ def test_layers_are_matrix_products_of_the_one_before(relu: bool) -> None:
 
 
 @pytest.mark.parametrize(("layer", "size"), [("emb", 6), ("fc", 10), ("conv", 12)])
-def test_the_layer_that_is_learnt_is_the_one_that_is_compared(layer: str, size: int) -> None:
-    found, plain = model(layer=layer)(pictures()), model()(pictures())
-    assert found.embedding.shape == (5, size)
-    torch.testing.assert_close(found.embedding, F.normalize(plain.features[layer], dim=1))
-    assert [learnt is found.features[layer] for learnt in found.learners] == [True]
-    for name, value in plain.features.items():
-        assert torch.equal(found.features[name], value)  # initial values do not hang on the option
-    assert torch.equal(found.attributes, plain.attributes)
+def test_the_layer_that_is_learnt_is_the_one_that_is_compared_unless_another_is(layer: str, size: int) -> None:
+    plain = model()(pictures())
+    for options, learnt in (
+        ({"learnt": layer}, layer),
+        ({"searched": layer}, "emb"),
+        ({"learnt": "fc", "searched": layer}, "fc"),
+    ):
+        found = model(**options)(pictures())
+        assert found.embedding.shape == (5, size)
+        torch.testing.assert_close(found.embedding, F.normalize(plain.features[layer], dim=1))
+        assert len(found.learners) == 1 and found.learners[0] is found.features[learnt]
+        for name, value in plain.features.items():
+            assert torch.equal(found.features[name], value)  # initial values do not hang on the options
+        assert torch.equal(found.attributes, plain.attributes)
 
 
 def test_a_learner_is_what_its_matrix_makes_of_what_it_was_given() -> None:
     found = model()(pictures())
     torch.testing.assert_close(found.learners[0], found.inputs[0] @ found.weights[0].T)
     for layer in ("fc", "conv"):
-        assert model(layer=layer)(pictures()).weights == ()
+        assert model(learnt=layer)(pictures()).weights == ()
 
 
 def test_both_branches_train_what_they_share() -> None:
@@ -64,6 +70,7 @@ def test_both_branches_train_what_they_share() -> None:
         assert all(p.grad.abs().sum() > 0 for p in built.backbone.parameters() if p.ndim > 1)
 
 
-def test_unknown_layer() -> None:
-    with pytest.raises(UserError, match=r"option 'layer' of model 'sgml' cannot be 'embb'\. Did you mean 'emb'"):
-        model(layer="embb")
+@pytest.mark.parametrize("option", ["learnt", "searched"])
+def test_unknown_layer(option: str) -> None:
+    with pytest.raises(UserError, match=rf"option '{option}' of model 'sgml' cannot be 'embb'\. Did you mean 'emb'"):
+        model(**{option: "embb"})

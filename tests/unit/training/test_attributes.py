@@ -104,7 +104,7 @@ def test_attributes_are_learnt_and_measured(tmp_path: Path, coloured: Store) -> 
 @pytest.mark.parametrize("layer", ["emb", "conv"])
 def test_arms_run_on_pairs_of_anchors(tmp_path: Path, coloured: Store, objective: tuple[Term, ...], layer: str) -> None:
     data = replace(tiny_config().data, classes_per_batch=6, images_per_class=3, sampler=Component("image_wise"))
-    model = replace(SGML, options={**SGML.options, "layer": layer})
+    model = replace(SGML, options={**SGML.options, "learnt": layer})
     run = training(tmp_path, coloured, data=data, model=model, objective=objective)
     before = {name: value.clone() for name, value in run.model.state_dict().items()}
     batch = run.batch(1)
