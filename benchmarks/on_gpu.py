@@ -4,7 +4,7 @@
 
 Needs torch, torchvision, timm, NumPy, Pillow and PyYAML, nothing of Jupyter or of the command line; the checkout need
 not be installed. Stop it as you like: finished runs are kept and interrupted ones go on. Records are added to the
-checkout's; where the book is, ``reproducible record add three_sets.jsonl.xz`` takes them in after rescoring each.
+checkout's; where the book is, ``reproducible record add three_sets`` takes that folder in after rescoring each.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
     for record in carry_out(wanted, wanted.profile, standing=standing, **chosen):
         point, seconds = record["selected"]["test"], record["environment"]["seconds"]
         print(f"{record['arm']}: R@1 {point['recall_at_1']:.2f}, {seconds:.0f} s", flush=True)
-    print(f"records: {records.file_of(wanted.name)}")
+    print(f"records: {records.folder_of(wanted.name)}")
 
 
 if __name__ == "__main__":

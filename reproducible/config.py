@@ -18,6 +18,7 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from reproducible.resources import UserError, nearest_name
@@ -228,6 +229,11 @@ def _default(f: dataclasses.Field[Any]) -> Any:
     return f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
 
 
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
 def from_dict(cls: type, values: Mapping[str, Any], where: str = "") -> Any:
     """Build a configuration dataclass from plain values.
 
@@ -235,7 +241,7 @@ def from_dict(cls: type, values: Mapping[str, Any], where: str = "") -> Any:
         UserError: for an unknown field (with the nearest known one), a missing one, or a value of the wrong type; the
             message names the field by its full path.
     """
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     if not isinstance(values, Mapping):
         raise UserError(f"{where or cls.__name__} must be a mapping of fields, got {values!r}.")
     for name in values:
@@ -299,11 +305,11 @@ def from_stage(config: RunConfig, stage: str) -> RunConfig:
     return dataclasses.replace(config, data=data, frozen=stage)
 
 
-def digest(config: RunConfig, *, data: str, weights: str, versions: Mapping[str, int]) -> str:
+def digest(config: RunConfig | Mapping[str, Any], *, data: str, weights: str, versions: Mapping[str, int]) -> str:
     """The name of a run: 16 hexadecimal digits over all that decides its result.
 
     Args:
-        config: the resolved configuration.
+        config: the resolved configuration, or the plain values that a record keeps of it.
         data: fingerprint of the prepared data set.
         weights: hash of the pretrained weights.
         versions: behaviour version of each component used, by ``kind/name``.

@@ -23,14 +23,68 @@ from reproducible.resources import UserError
 FIRST = 8  # nearest neighbours that Recall@1, 2, 4 and 8 read
 
 
+def _widened(values: ArrayLike, of: str) -> np.ndarray:
+    """Whole numbers as little-endian bytes side by side, two planes of them or, from 65,536 on, four: high bytes next
+    to each other compress better.
+
+    Raises:
+        UserError: for a negative number, or one of 2**32 or more.
+    """
+    whole = np.asarray(values)
+    if whole.size and (whole.min() < 0 or whole.max() >= 2**32):
+        raise UserError(f"{of}: must be from 0 to {2**32 - 1}, found {whole.min()} to {whole.max()}.")
+    kind = "<u2" if not whole.size or whole.max() < 2**16 else "<u4"
+    return whole.astype(kind).view(np.uint8).reshape(len(whole), -1).T
+
+
+def _narrowed(planes: bytes, count: int, of: str) -> NDArray[np.int64]:
+    """The ``count`` whole numbers of :func:`_widened`.
+
+    Raises:
+        UserError: if these are the bytes of another number of them.
+    """
+    width = len(planes) // count if count else 2
+    if width not in (2, 4) or len(planes) != width * count:
+        raise UserError(f"the stored {of} are {len(planes)} bytes, {count} of them are needed: the record is damaged.")
+    rows = np.frombuffer(planes, np.uint8).reshape(width, count).T
+    return np.ascontiguousarray(rows).view(f"<u{width}").ravel().astype(np.int64)
+
+
+def _pack(content: bytes) -> str:
+    """Compressed, in printable characters."""
+    return base64.b85encode(lzma.compress(content, preset=9)).decode()
+
+
+def _unpack(packed: str, of: str) -> bytes:
+    """What :func:`_pack` was given.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    try:
+        return lzma.decompress(base64.b85decode(packed))
+    except (lzma.LZMAError, TypeError, ValueError) as error:
+        raise UserError(f"the stored {of} cannot be read ({error}): the record is damaged.") from error
+
+
 def encode_hits(hits: np.ndarray) -> str:
     """Pack booleans, one a query, into hexadecimal digits."""
     return np.packbits(np.asarray(hits, dtype=bool)).tobytes().hex()
 
 
 def decode_hits(packed: str, count: int) -> np.ndarray:
-    """The booleans of :func:`encode_hits`, bool (count,)."""
-    return np.unpackbits(np.frombuffer(bytes.fromhex(packed), dtype=np.uint8), count=count).astype(bool)
+    """The booleans of :func:`encode_hits`, bool (count,).
+
+    Raises:
+        UserError: if the record is damaged.
+    """
+    try:
+        bits = np.frombuffer(bytes.fromhex(packed), dtype=np.uint8)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"the stored hits cannot be read ({error}): the record is damaged.") from error
+    if len(bits) != -(-count // 8):
+        raise UserError(f"the stored hits are of {8 * len(bits)} queries, not of {count}: the record is damaged.")
+    return np.unpackbits(bits, count=count).astype(bool)
 
 
 def encode_neighbours(ids: np.ndarray, relevant: np.ndarray, least: int = 8) -> str:
@@ -38,32 +92,34 @@ def encode_neighbours(ids: np.ndarray, relevant: np.ndarray, least: int = 8) -> 
     Recall@1..8, R-precision and MAP@R read.
 
     Args:
-        ids: gallery positions by falling similarity, (Q, k), below 65,536.
+        ids: gallery positions by falling similarity, (Q, k), below 2**32.
         relevant: number of relevant gallery items of each query, (Q,).
         least: ids kept at least.
+
+    Raises:
+        UserError: for an id that is negative or too large.
     """
     kept = np.minimum(np.maximum(relevant, least), ids.shape[1])
-    flat = np.concatenate([row[:n] for row, n in zip(ids, kept, strict=True)]).astype("<u2")
-    planes = flat.view(np.uint8).reshape(-1, 2).T.tobytes()  # high bytes side by side compress better
-    return base64.b85encode(lzma.compress(planes, preset=9)).decode()
+    flat = np.concatenate([row[:n] for row, n in zip(ids, kept, strict=True)])
+    return _pack(_widened(flat, "neighbours").tobytes())
 
 
-def decode_neighbours(packed: str, relevant: np.ndarray, least: int = 8) -> np.ndarray:
-    """The ids of :func:`encode_neighbours`, int64 (Q, k); places that were not kept hold 0 and are never read."""
-    planes = np.frombuffer(lzma.decompress(base64.b85decode(packed)), dtype=np.uint8)
-    flat = planes.reshape(2, -1).T.copy().view("<u2").ravel()
-    kept = np.maximum(relevant, least)
-    if kept.sum() != len(flat):
-        raise UserError(f"the stored neighbours hold {len(flat)} ids, {kept.sum()} are needed: the record is damaged.")
-    ids = np.zeros((len(kept), kept.max()), dtype=np.int64)
-    ids[np.arange(ids.shape[1])[None, :] < kept[:, None]] = flat
+def decode_neighbours(packed: str, relevant: np.ndarray, columns: int, least: int = 8) -> NDArray[np.int64]:
+    """The ids of :func:`encode_neighbours`, (Q, columns); places that were not kept hold 0 and are never read.
+
+    Raises:
+        UserError: if the record is damaged.
+    """
+    kept = np.arange(columns) < np.maximum(relevant, least)[:, None]
+    ids = np.zeros(kept.shape, dtype=np.int64)
+    ids[kept] = _narrowed(_unpack(packed, "neighbours"), int(kept.sum()), "neighbours")
     return ids
 
 
 def encode_matches(matches: np.ndarray, relevant: np.ndarray, least: int = 8) -> str:
     """Compress which neighbours are relevant, bool (Q, k), as far as :func:`encode_neighbours` keeps their ids."""
     kept = np.arange(matches.shape[1]) < np.maximum(relevant, least)[:, None]
-    return base64.b85encode(lzma.compress(np.packbits(matches[kept]).tobytes(), preset=9)).decode()
+    return _pack(np.packbits(matches[kept]).tobytes())
 
 
 def decode_matches(packed: str, relevant: np.ndarray, columns: int, least: int = 8) -> np.ndarray:
@@ -73,7 +129,7 @@ def decode_matches(packed: str, relevant: np.ndarray, columns: int, least: int =
         UserError: if the record is damaged.
     """
     kept = np.arange(columns) < np.maximum(relevant, least)[:, None]
-    bits = np.unpackbits(np.frombuffer(lzma.decompress(base64.b85decode(packed)), dtype=np.uint8))
+    bits = np.unpackbits(np.frombuffer(_unpack(packed, "matches"), dtype=np.uint8))
     if len(bits) - 8 >= kept.sum() or len(bits) < kept.sum():
         raise UserError(f"the stored matches hold {len(bits)} bits, {kept.sum()} are needed: the record is damaged.")
     matches = np.zeros(kept.shape, bool)
@@ -90,7 +146,7 @@ def encode_first(matches: np.ndarray) -> str:
     """
     near = matches[:, :FIRST]
     rank = np.where(near.any(axis=1), near.argmax(axis=1) + 1, 0).astype(np.uint8)  # 0: none of them
-    return base64.b85encode(lzma.compress(rank.tobytes(), preset=9)).decode()
+    return _pack(rank.tobytes())
 
 
 def decode_first(packed: str, count: int) -> np.ndarray:
@@ -99,22 +155,28 @@ def decode_first(packed: str, count: int) -> np.ndarray:
     Raises:
         UserError: if the record is damaged.
     """
-    rank = np.frombuffer(lzma.decompress(base64.b85decode(packed)), dtype=np.uint8)
+    rank = np.frombuffer(_unpack(packed, "ranks"), dtype=np.uint8)
     if len(rank) != count:
         raise UserError(f"the stored ranks are of {len(rank)} queries, not of {count}: the record is damaged.")
     return rank[:, None] == np.arange(1, FIRST + 1)
 
 
 def encode_clusters(assign: np.ndarray) -> str:
-    """Compress the cluster of each image, below 65,536, (N,)."""
-    planes = np.asarray(assign).astype("<u2").view(np.uint8).reshape(-1, 2).T.tobytes()
-    return base64.b85encode(lzma.compress(planes, preset=9)).decode()
+    """Compress the cluster of each image, below 2**32, (N,).
+
+    Raises:
+        UserError: for a number that is negative or too large.
+    """
+    return _pack(_widened(assign, "clusters").tobytes())
 
 
-def decode_clusters(packed: str) -> np.ndarray:
-    """The clusters of :func:`encode_clusters`, int64 (N,)."""
-    planes = np.frombuffer(lzma.decompress(base64.b85decode(packed)), dtype=np.uint8)
-    return planes.reshape(2, -1).T.copy().view("<u2").ravel().astype(np.int64)
+def decode_clusters(packed: str, count: int) -> NDArray[np.int64]:
+    """The clusters of :func:`encode_clusters`, of ``count`` images, (N,).
+
+    Raises:
+        UserError: if the record is damaged.
+    """
+    return _narrowed(_unpack(packed, "clusters"), count, "clusters")
 
 
 def run_lengths(labels: np.ndarray, coarse: np.ndarray) -> list[list[int]]:
@@ -190,6 +252,6 @@ def unpack_lines(path: Path, what: str) -> list[tuple[str, Any]]:
     for number, line in enumerate(text.splitlines(), start=1):
         try:
             found.append((f"{path}, line {number}", json.loads(line)))
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             raise UserError(f"{path}, line {number}: not a {what} ({error}).") from error
     return found

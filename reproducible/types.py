@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 RunRecord = dict[str, Any]
-"""What a run leaves behind: plain values, one JSON line; ``records.py`` documents its keys."""
+"""What a run leaves behind: plain values, one JSON line; :mod:`reproducible.records` documents its keys."""
 
 
 def at_least_fp32(values: Tensor) -> Tensor:
     """What may be in half precision, in single precision; double precision stays."""
     return values if values.dtype.itemsize >= 4 else values.float()
+
+
+class Asked(NamedTuple):
+    """What the claims ask of a study: hash of the criteria that read its records, and the arms whose runs they read."""
+
+    criteria: str
+    arms: frozenset[str]
 
 
 @dataclass

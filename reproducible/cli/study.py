@@ -37,7 +37,7 @@ def study_tune(name: Name, device: Device = "auto", workers: Workers = 0) -> Non
     for record in tune(study(name), standing=standing, device=device, workers=workers or default_workers()):
         best = max(point["validation"]["map_at_r"] for point in record["curve"])
         typer.echo(f"{record['arm']:16} best validation MAP@R {best:.2f}")
-    typer.echo(f"Trials: {records.file_of(study(name).tuning_records)}")
+    typer.echo(f"Trials: {records.folder_of(study(name).tuning_records)}")
 
 
 @app.command("run")
@@ -64,7 +64,7 @@ def study_run(
             f"{record['arm']:24} draw {record['draw']} seed {record['seed']}  R@1 {point['recall_at_1']:6.2f} at step "
             f"{record['selected']['step']}  ({record['environment']['seconds'] / 60:.1f} min)"
         )
-    typer.echo(f"Records: {records.file_of(name)}" if profile == one.profile else f"Runs: {cache_dir() / 'runs'}")
+    typer.echo(f"Records: {records.folder_of(name)}" if profile == one.profile else f"Runs: {cache_dir() / 'runs'}")
 
 
 @app.command("reference")

@@ -48,7 +48,7 @@ def run(
         if not equals:
             raise UserError(f"--set takes FIELD=VALUE, as in optimiser.lr=3e-5; got {text!r}.")
         config = override(config, path, _literal(value))
-    record = execute(config, profile=profile, criteria=standing(name), device=device)
+    record = execute(config, profile=profile, criteria=standing(name).criteria, device=device)
     for key in ("untouched", "selected", "last"):
         point = record[key].get("test", {})
         recall, precision = (point.get(metric, float("nan")) for metric in ("recall_at_1", "map_at_r"))

@@ -155,7 +155,8 @@ def recorded_neighbours(store: Store, record: RunRecord) -> np.ndarray:
     asked, gallery = build_sets(from_dict(RunConfig, record["config"]), store).evaluation["test"]
     same = not record["gallery"]
     relevant = (store.labels[asked][:, None] == store.labels[gallery]).sum(axis=1) - same
-    return decode_neighbours(record["selected"]["neighbours"], relevant)
+    columns = min(max(int(relevant.max()), 8), len(gallery) - same)
+    return decode_neighbours(record["selected"]["neighbours"], relevant, columns)
 
 
 def _lines(store: Store, index: int) -> str:

@@ -18,7 +18,7 @@ from reproducible.resources import UserError, check_keys, nearest_name
 from reproducible.studies.arms import Arm, Tuning
 from reproducible.studies.benchmarks import Params
 
-PROFILES = ("smoke", "quick", "standard", "large")
+PROFILES = records.PROFILES
 TIERS = ("A", "B", "AB")
 TUNING_DRAW = 100  # a class draw of its own: no verdict's draw trains on just these classes
 

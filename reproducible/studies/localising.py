@@ -54,7 +54,7 @@ def localise(
 
     Args:
         names: which; none: all.
-        standing: hash of the criteria that stand for a study, which a look keeps.
+        standing: what the claims ask of a study, whose hash a look keeps.
         device: ``auto``, ``cpu``, ``cuda``, ...
         path: of the file; None: ``data_manifests/localisation.jsonl.xz``.
 
@@ -67,6 +67,6 @@ def localise(
             raise UserError(f"There is no view {name!r}.{nearest_name(name, known)}")
     for name in names or tuple(known):
         study, *_ = localised.FROZEN.get(name, ("object_attention",))
-        look = measure(known[name], standing(study), device)
+        look = measure(known[name], standing(study).criteria, device)
         write_bytes(path, localised.content({**localised.load(path), name: look}.values()))
         yield look

@@ -13,11 +13,11 @@ from reproducible import records
 from reproducible.config import RunConfig, to_dict
 from reproducible.resources import UserError, manifests
 from reproducible.studies.base import Study
-from reproducible.types import RunRecord
+from reproducible.types import Asked, RunRecord
 
 SMOKE = "smoke.json"
-Standing = Callable[[str], str]
-"""Hash of the criteria that stand for a study, by its name: ``reproducible.verdicts.criteria.standing``."""
+Standing = Callable[[str], Asked]
+"""What the claims ask of a study now, by its name: ``reproducible.verdicts.criteria.standing``."""
 
 
 def default_workers() -> int:
@@ -33,7 +33,7 @@ def tune(
 
     Args:
         study: whose trials.
-        standing: hash of the criteria that stand for a study, which its records keep.
+        standing: what the claims ask of a study, whose hash its records keep.
         device, workers: as in :func:`reproducible.training.runner.execute_all`.
         folder: where the records go; None: ``data_manifests/records``.
 
@@ -61,6 +61,9 @@ def carry_out(
     keep: bool = True,
 ) -> Iterator[RunRecord]:
     """Run what a profile asks for, the decisive pair first; nothing at profile quick where its trials are missing.
+
+    A record that is out of date (:func:`reproducible.records.stale`) is run again; what another process works on is
+    left to it where records are kept.
 
     Args:
         study: which study.
@@ -97,28 +100,28 @@ def _carry_out(
 ) -> Iterator[RunRecord]:
     from reproducible.training.runner import execute_all
 
-    known = {records.key_of(r): r for r in records.load(file, folder)} if file else {}
-    found = {key: {k: v for k, v in r["config"].items() if k != "precision"} for key, r in known.items()}
+    known = [r for r in records.load(file, folder) if not records.stale(r)] if file else []
+    found = {records.key_of(r): {k: v for k, v in r["config"].items() if k != "precision"} for r in known}
     wanted = [in_precision(c, profile, device) for c in configs if _settings(c) != found.get(_key_of(c))]
+    asked = standing(study)
     if file and wanted:
         _take_over(wanted, folder)
-    for record in execute_all(wanted, profile=profile, criteria=standing(study), device=device, workers=workers):
-        if file and keep:
-            known[records.key_of(record)] = record
-            records.save(file, known.values(), folder)
+    kept = bool(file) and keep  # of which other processes may run a part
+    options = {"profile": profile, "criteria": asked.criteria, "device": device, "workers": workers, "shared": kept}
+    for record in execute_all(wanted, **options):
+        if kept:
+            records.save(file, [records.kept_for(record, asked.arms)], folder)
         yield record
 
 
 def _take_over(configs: Sequence[RunConfig], folder: Path | None) -> None:
     """Put what any study has committed of these runs into the run cache, where each is found instead of run again."""
-    from reproducible.data.store import open_store
-    from reproducible.training.runner import run_digest
+    from reproducible.training.runner import digests
 
     there = {r["digest"]: r for name in records.committed(folder) for r in records.load(name, folder)}
-    for config in configs if there else ():
-        digest = run_digest(config, open_store(config.data.name))
-        if digest in there and records.finished(digest) is None:
-            records.write_text(records.run_folder(digest) / "record.json", json.dumps(there[digest]))
+    for digest in digests(configs) if there else ():
+        if digest in there and not (records.run_folder(digest) / "record.json").is_file():
+            records.finish(there[digest])
 
 
 def smoke_losses(study: str) -> dict[str, float]:
@@ -136,9 +139,10 @@ def smoke_losses(study: str) -> dict[str, float]:
 
 def write_smoke_losses(studies: Iterable[Study]) -> Path:
     """Run profile smoke of these studies on the CPU and write down the loss of each arm."""
+    nothing = Asked("", frozenset())  # nobody keeps these records
     found = {}
     for one in (one for one in studies if one.smoke_arms):
-        runs = carry_out(one, "smoke", standing=lambda _: "", device="cpu")  # records that nobody keeps
+        runs = carry_out(one, "smoke", standing=lambda _: nothing, device="cpu")
         found[one.name] = {record["arm"]: record["curve"][-1]["loss"] for record in runs}
     records.write_text(manifests() / SMOKE, json.dumps(found, indent=1) + "\n")
     return manifests() / SMOKE

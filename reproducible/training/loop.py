@@ -47,6 +47,7 @@ from reproducible.training.sets import Drawn, boxes_of, build_sets, cut_out, fix
 from reproducible.types import Batch
 
 _STORED = (*KEPT, "clusters")  # of a point, for the selected checkpoint alone
+_STATE = ("run", "step", "seconds", "curve", "since", "model", "objective", "optimiser", "schedule")  # of a checkpoint
 _CHECK_EVERY = 10  # steps between looks at the losses, each of which waits for the device
 
 
@@ -306,6 +307,7 @@ class Training:
         if not finite.all():
             raise self.not_finite(f"{[*held][int(finite.int().argmin())]} is not finite after step {self.step}")
         state = {
+            "run": self.folder.name,
             "step": self.step,
             "seconds": self.seconds,
             "curve": self.curve,
@@ -322,7 +324,11 @@ class Training:
         path = self.folder / "checkpoint.pt"
         if not path.is_file():
             return []
-        state = checkpoint.load(path, self.device)
+        state = checkpoint.load(path, self.device, _STATE)
+        if state["run"] != self.folder.name:
+            raise UserError(
+                f"{path}: is of run {state['run']}; delete the folder {self.folder} to start this run anew."
+            )
         self.step, self.seconds, self.curve = state["step"], state["seconds"], state["curve"]
         self.model.load_state_dict(state["model"])
         self.objective.load_state_dict(state["objective"])

@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,9 +22,10 @@ from reproducible.config import Component, EvaluationConfig, RunConfig, digest, 
 from reproducible.data.store import Store, open_store
 from reproducible.models import build_model
 from reproducible.processes import end_with_parent
-from reproducible.records import check, finished, read_json, run_folder, write_text
+from reproducible.records import check, finish, finished, read_json, run_folder, write_text
 from reproducible.resources import UserError, cache_dir, checked_asset
 from reproducible.training import checkpoint
+from reproducible.training.checkpoint import Held
 from reproducible.training.devices import choose_device, environment, keep_freed_memory
 from reproducible.training.evaluate import Embedder, describe, described_sets, evaluate
 from reproducible.training.frozen import CachedMaps
@@ -54,6 +56,12 @@ def run_digest(config: RunConfig, store: Store) -> str:
     return digest(config, data=store.fingerprint, weights=weights_hash(config), versions=registry.versions(config))
 
 
+def digests(configs: Sequence[RunConfig]) -> list[str]:
+    """The names of runs; each data set is opened once."""
+    stores = {name: open_store(name) for name in sorted({config.data.name for config in configs})}
+    return [run_digest(config, stores[config.data.name]) for config in configs]
+
+
 def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "auto") -> RunRecord:
     """Run a configuration, or return its record if it has been run; resume it if it was interrupted.
 
@@ -66,7 +74,7 @@ def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "au
         device: ``auto``, ``cpu``, ``cuda``, ...
 
     Returns:
-        The record (``reproducible/records.py`` documents it); it is also in the run's folder.
+        The record (:mod:`reproducible.records` documents it); it is also in the run's folder.
 
     Raises:
         UserError: if another process works on the run, a loss is not finite, or something cannot be read or written.
@@ -79,6 +87,7 @@ def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "au
     with checkpoint.lock(folder):
         done = finished(name)
         if done is not None:
+            _sweep(folder)
             other = done["study"] != config.study
             return {**done, **labels, "criteria": criteria if other else done["criteria"]}
         where = choose_device(device)
@@ -102,10 +111,15 @@ def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "au
             "environment": {**environment(where, config.precision), "seconds": round(seconds, 1)},
         }
         check(record, str(folder))
-        write_text(folder / "record.json", json.dumps(record))
-        for leftover in (folder / "checkpoint.pt", *folder.glob("weights_*.pt")):
-            leftover.unlink(missing_ok=True)
+        finish(record)
+        _sweep(folder)
     return record
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a finished run needs no more, and what is left of processes that were killed."""
+    for leftover in (folder / "checkpoint.pt", *folder.glob("weights_*.pt"), *folder.glob("*.partial")):
+        leftover.unlink(missing_ok=True)
 
 
 def selected_model(config: RunConfig, store: Store, device: torch.device) -> nn.Module:
@@ -164,7 +178,13 @@ def _prepare_worker() -> None:
 
 
 def execute_all(
-    configs: Sequence[RunConfig], *, profile: str, criteria: str, device: str = "auto", workers: int = 1
+    configs: Sequence[RunConfig],
+    *,
+    profile: str,
+    criteria: str,
+    device: str = "auto",
+    workers: int = 1,
+    shared: bool = False,
 ) -> Iterator[RunRecord]:
     """Run many configurations, yielding each record as it is finished.
 
@@ -172,17 +192,35 @@ def execute_all(
         configs: what to run, the most urgent first.
         profile, criteria, device: as in :func:`execute`.
         workers: processes; one thread each where there are several.
+        shared: leave out, with a word of warning, what another process works on.
 
     Raises:
         UserError: as :func:`execute`; if a worker was killed.
     """
+    for record in _each(configs, workers, profile=profile, criteria=criteria, device=device):
+        if isinstance(record, Held) and not shared:
+            raise record
+        if isinstance(record, Held):
+            log.warning("Left out: %s", record)
+        else:
+            yield record
+
+
+def _attempt(config: RunConfig, **options: Any) -> RunRecord | Held:
+    """The record of a run, or that another process works on it."""
+    try:
+        return execute(config, **options)
+    except Held as error:
+        return error
+
+
+def _each(configs: Sequence[RunConfig], workers: int, **options: Any) -> Iterator[RunRecord | Held]:
     if workers == 1:
-        for config in configs:
-            yield execute(config, profile=profile, criteria=criteria, device=device)
+        yield from (_attempt(config, **options) for config in configs)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker) as pool:
-        jobs = [pool.submit(execute, c, profile=profile, criteria=criteria, device=device) for c in configs]
+        jobs = [pool.submit(_attempt, config, **options) for config in configs]
         try:
             for job in as_completed(jobs):
                 yield job.result()

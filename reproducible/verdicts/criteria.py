@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from reproducible.resources import UserError, check_keys, manifests, nearest_name
+from reproducible.types import Asked
 from reproducible.verdicts.schema import LEVELS, STATISTICAL, Criterion, check_criteria, is_text
 
 KINDS = ("author", "reviewer", "derived", "cross")
@@ -130,9 +131,16 @@ def _deciding(criterion: Criterion) -> Criterion:
     return {key: value for key, value in criterion.items() if key not in beside}
 
 
-def standing(study: str) -> str:
-    """:func:`criteria_hash` of the criteria that read a study's records as the file has them now."""
-    return criteria_hash(load_claims(), study)
+def standing(study: str) -> Asked:
+    """What the criteria ask of a study as the file has them now: their :func:`criteria_hash`, and the arms that they
+    read; ``arm/feature`` is one feature of an arm's runs."""
+    claims = load_claims()
+    named: list[str] = []
+    for criterion in (c for claim in claims.claims for c in claim.criteria if c.get("study") == study):
+        named += criterion.get("arms", [])
+        named += [arm for kind in ("pairs", "pool") for pair in criterion.get(kind, []) for arm in pair]
+        named += [criterion["arm"]] if "arm" in criterion else []
+    return Asked(criteria_hash(claims, study), frozenset(name.partition("/")[0] for name in named))
 
 
 def _claim(entry: Any, where: str) -> Claim:

@@ -24,7 +24,7 @@ from reproducible.report.build import ROOT, pages
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "book/reproduce.md")
 CONDA = {"pytorch-gpu": "torch", "faiss-gpu": "faiss-cpu"}  # name of the conda package: name in requirements
-SIZE_LIMIT = 60_000_000  # bytes, all tracked files; records, themselves below 12 MB, are what grows
+SIZE_LIMIT = 70_000_000  # bytes, all tracked files; records, themselves below 16 MB, are what grows
 
 
 @cache

@@ -6,7 +6,7 @@ Forking costs nothing; a new interpreter would spend seconds on importing torch.
 
 A job is ``{"cache": folder, "save_every": seconds, "die": how}``; ``how`` is "" or ``where number``: the child kills
 itself with SIGKILL in the middle of writing its ``number``-th checkpoint file (``write``), when it is written but not
-in its place (``rename``), or before (``record``) or after (``cleanup``) the record is written.
+in its place (``rename``), or before (``record``) or after (``cleanup``) the record is written, or its hash (``hash``).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import pytest
 import torch
 from tiny_runs import make_store, register, tiny_config
 
+from reproducible.records import cache
 from reproducible.resources import UserError
 from reproducible.training import checkpoint, runner
 from reproducible.training.loop import Training
@@ -51,7 +52,7 @@ def die(*_: object) -> None:
 
 def prepare_death(patch: pytest.MonkeyPatch, where: str, number: int) -> None:
     """See the head of this file."""
-    save, sync, write_text, calls = torch.save, os.fsync, runner.write_text, iter(range(1, 10_000))
+    save, sync, write_text, calls = torch.save, os.fsync, cache.write_text, iter(range(1, 10_000))
 
     def write(state: object, file: Any) -> None:
         if next(calls) < number:
@@ -67,16 +68,17 @@ def prepare_death(patch: pytest.MonkeyPatch, where: str, number: int) -> None:
         if next(calls) == number:
             die()
 
-    def cleanup(path: Path, text: str) -> None:
-        write_text(path, text)
-        if path.name == "record.json":
+    def text(path: Path, content: str, last: str) -> None:
+        write_text(path, content)
+        if path.name == last:
             die()
 
     patches = {
         "write": (checkpoint.torch, "save", write),
         "rename": (checkpoint.os, "fsync", rename),
         "record": (runner, "check", die),
-        "cleanup": (runner, "write_text", cleanup),
+        "hash": (cache, "write_text", partial(text, last="record.sha256")),
+        "cleanup": (cache, "write_text", partial(text, last="record.json")),
     }
     patch.setattr(*patches[where])
 
@@ -92,14 +94,14 @@ def work(job: dict[str, Any], store: object) -> None:
         if job["die"]:
             where, number = job["die"].split()
             prepare_death(patch, where, int(number))
-        runner.execute(tiny_config(), profile="standard", criteria="c", device="cpu")
+        runner.execute(tiny_config(), profile="standard", criteria="c" * 64, device="cpu")
 
 
 def serve() -> None:
     torch.set_num_threads(1)
     store = make_store()
-    with tempfile.TemporaryDirectory() as cache:  # so that no child has to import what is imported on first use
-        work({"cache": cache, "save_every": 1e9, "die": ""}, store)
+    with tempfile.TemporaryDirectory() as folder:  # so that no child has to import what is imported on first use
+        work({"cache": folder, "save_every": 1e9, "die": ""}, store)
     while line := sys.stdin.readline():
         child = os.fork()
         if child == 0:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,12 +27,12 @@ def test_hits_round_trip(hits: list[bool]) -> None:
 @settings(deadline=None, max_examples=30)
 @given(st.data())
 def test_neighbours_round_trip(data: st.DataObject) -> None:
-    gallery = data.draw(st.integers(8, 65_535))
+    gallery = data.draw(st.one_of(st.integers(8, 65_535), st.integers(65_537, 2**32)))
     relevant = np.array(data.draw(st.lists(st.integers(0, 30), min_size=1, max_size=10)))
     width = max(8, int(relevant.max()), data.draw(st.integers(8, 40)))
     stream = np.random.default_rng(data.draw(st.integers(0, 9)))
     ids = stream.integers(0, gallery, (len(relevant), width))
-    found = encoding.decode_neighbours(encoding.encode_neighbours(ids, relevant), relevant)
+    found = encoding.decode_neighbours(encoding.encode_neighbours(ids, relevant), relevant, width)
     for row, expected, count in zip(found, ids, np.maximum(relevant, 8), strict=True):
         assert row[:count].tolist() == expected[:count].tolist()
         assert not row[count:].any()
@@ -57,8 +59,42 @@ def test_matches_of_another_record_are_noticed() -> None:
 def test_neighbours_of_another_record_are_noticed() -> None:
     ids = np.arange(20)[None, :].repeat(3, 0)
     packed = encoding.encode_neighbours(ids, np.array([9, 9, 9]))
-    with pytest.raises(UserError, match="hold 27 ids, 28 are needed: the record is damaged"):
-        encoding.decode_neighbours(packed, np.array([9, 9, 10]))
+    with pytest.raises(UserError, match="neighbours are 54 bytes, 28 of them are needed: the record is damaged"):
+        encoding.decode_neighbours(packed, np.array([9, 9, 10]), 20)
+
+
+@pytest.mark.parametrize("largest", [65_535, 65_536, 69_999, 2**32 - 1])
+def test_large_numbers_come_back(largest: int) -> None:
+    """A gallery of Stanford Online Products has more images than two bytes can number."""
+    ids = np.array([[0, largest, 4_463, 65_535, 1, 2, 3, 4], [largest, 5, 6, 7, 8, 9, 10, 11]])
+    relevant = np.array([1, 1])
+    assert (encoding.decode_neighbours(encoding.encode_neighbours(ids, relevant), relevant, 8) == ids).all()
+    assert (encoding.decode_clusters(encoding.encode_clusters(ids[0]), 8) == ids[0]).all()
+
+
+@pytest.mark.parametrize("wrong", [-1, 2**32])
+def test_numbers_that_do_not_fit_are_refused(wrong: int) -> None:
+    ids = np.array([[0, wrong, 1, 2, 3, 4, 5, 6]])
+    with pytest.raises(UserError, match=rf"neighbours: must be from 0 to 4294967295, found .*{wrong}"):
+        encoding.encode_neighbours(ids, np.array([1]))
+    with pytest.raises(UserError, match="clusters: must be from 0"):
+        encoding.encode_clusters(ids[0])
+
+
+@pytest.mark.parametrize(
+    "decode",
+    [
+        lambda packed: encoding.decode_hits(packed, 3),
+        lambda packed: encoding.decode_first(packed, 3),
+        lambda packed: encoding.decode_clusters(packed, 3),
+        lambda packed: encoding.decode_matches(packed, np.array([1, 1, 1]), 8),
+        lambda packed: encoding.decode_neighbours(packed, np.array([1, 1, 1]), 8),
+    ],
+)
+@pytest.mark.parametrize("packed", ["", "x", "ü", "0" * 40, None, 3, ["a"], encoding.encode_first(np.ones((9, 9)) > 0)])
+def test_what_cannot_be_unpacked_is_an_error_of_the_record(decode: Callable[[Any], Any], packed: Any) -> None:
+    with pytest.raises(UserError, match="the record is damaged"):
+        decode(packed)
 
 
 @settings(deadline=None)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from made_up import record
+from whole_records import asked, whole
 
 from reproducible import records
-from reproducible.config import to_dict
 from reproducible.report import tables, verdicts
 from reproducible.studies import running, study
 from reproducible.training import runner
@@ -71,26 +70,14 @@ def test_only_training_brings_a_deleted_record_back(
             "arms": tuple(arm.__class__(**{**vars(arm), "extra_seeds": 0, "tuned": ()}) for arm in arms),
         }
     )
-    kept = [
-        {**{key: r.get(key, "") for key in records.KEYS}, "config": to_dict(_plain(small, r), sparse=True)}
-        for r in full
-        if (r["arm"], r["draw"]) != ("u512", 3)
-    ]
+    kept = [whole(small.config(r["arm"], r["draw"])) for r in full if (r["arm"], r["draw"]) != ("u512", 3)]
     records.save("baseline", kept, tmp_path)
-    asked: list[tuple[str, int]] = []
+    wanted: list[tuple[str, int]] = []
     monkeypatch.setattr(
-        runner, "execute_all", lambda configs, **_: asked.extend((c.arm, c.data.draw) for c in configs) or []
+        runner, "execute_all", lambda configs, **_: wanted.extend((c.arm, c.data.draw) for c in configs) or []
     )
-    list(running.carry_out(small, "standard", standing=str.upper, device="cpu", folder=tmp_path))
-    assert asked == [("u512", 3)]
-
-
-def _plain(declared: running.Study, made_up: dict[str, Any]) -> Any:
-
-    from reproducible.training.devices import choose_device, choose_precision
-
-    config = declared.config(made_up["arm"], made_up["draw"])
-    return replace(config, study="", arm="", precision=choose_precision(choose_device("cpu")))
+    list(running.carry_out(small, "standard", standing=asked, device="cpu", folder=tmp_path))
+    assert wanted == [("u512", 3)]
 
 
 def test_live_difference_is_compared_at_the_same_step(full: list[dict[str, Any]]) -> None:

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from whole_records import asked, whole
 
 from reproducible import records
-from reproducible.config import RunConfig, from_dict, to_dict
-from reproducible.data import store
+from reproducible.config import RunConfig, from_dict
+from reproducible.records import files
 from reproducible.resources import UserError
 from reproducible.studies import STUDIES, running
 from reproducible.training import devices, runner
 
 BASELINE = STUDIES["baseline"]
-EMPTY: dict[str, Any] = {key: {} for key in records.KEYS}
 
 
 @pytest.fixture
@@ -28,13 +28,8 @@ def executed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[RunConfig]
     def execute_all(configs: list[RunConfig], *, profile: str, criteria: str, **_: Any) -> Iterator[dict[str, Any]]:
         for config in configs:
             seen.append(config)
-            key = {"study": config.study, "arm": config.arm, "draw": config.data.draw, "seed": config.seed}
-            plain = to_dict(replace(config, study="", arm=""), sparse=True)
-            curve = [
-                {"step": 1, "loss": 1.5, "validation": {"map_at_r": 60.0 if config.optimiser.lr == 3e-5 else 40.0}}
-            ]
-            more = {"profile": profile, "digest": str(len(seen)), "config": plain, "curve": curve, "criteria": criteria}
-            yield {**EMPTY, **key, **more}
+            scores = [60.0 if config.optimiser.lr == 3e-5 else 40.0] * (config.steps // config.evaluation.every)
+            yield whole(config, scores, profile=profile, criteria=criteria)
 
     monkeypatch.setattr(runner, "execute_all", execute_all)
     monkeypatch.setattr(running, "manifests", lambda: tmp_path)
@@ -43,33 +38,33 @@ def executed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[RunConfig]
 
 def test_records_are_written_one_by_one(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
     trials("baseline-0")
-    for number, record in enumerate(
-        running.carry_out(BASELINE, "standard", standing=str.upper, folder=tmp_path), start=1
-    ):
+    for number, record in enumerate(running.carry_out(BASELINE, "standard", standing=asked, folder=tmp_path), start=1):
         assert len(records.load("baseline", tmp_path)) == number
-        assert (record["profile"], record["criteria"]) == ("standard", "BASELINE"), "the criteria that stand are kept"
+        assert (record["profile"], record["criteria"]) == ("standard", asked("baseline").criteria), (
+            "the criteria that stand are kept"
+        )
     assert len(executed) == 30
 
 
 def test_what_is_recorded_is_not_run_again(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
     trials("baseline-0")
-    several = running.carry_out(BASELINE, "standard", standing=str.upper, folder=tmp_path)
+    several = running.carry_out(BASELINE, "standard", standing=asked, folder=tmp_path)
     for _ in range(7):
         next(several)
     done = [(r.arm, r.data.draw, r.seed) for r in executed[:7]]
     executed.clear()
-    assert len(list(running.carry_out(BASELINE, "standard", standing=str.upper, folder=tmp_path))) == 23
+    assert len(list(running.carry_out(BASELINE, "standard", standing=asked, folder=tmp_path))) == 23
     assert not set(done) & {(r.arm, r.data.draw, r.seed) for r in executed}
     executed.clear()
-    assert list(running.carry_out(BASELINE, "standard", standing=str.upper, folder=tmp_path)) == []
+    assert list(running.carry_out(BASELINE, "standard", standing=asked, folder=tmp_path)) == []
 
 
 def test_arm_that_changed_is_run_again(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
     """Another trial won meanwhile: every record of the old values is replaced."""
     trials("baseline-0")
-    assert len(list(running.carry_out(BASELINE, "standard", standing=str.upper, folder=tmp_path))) == 30
+    assert len(list(running.carry_out(BASELINE, "standard", standing=asked, folder=tmp_path))) == 30
     trials("baseline-4")
-    assert len(list(running.carry_out(BASELINE, "standard", standing=str.upper, folder=tmp_path))) == 30
+    assert len(list(running.carry_out(BASELINE, "standard", standing=asked, folder=tmp_path))) == 30
     assert {from_dict(RunConfig, r["config"]).optimiser.lr for r in records.load("baseline", tmp_path)} == {3e-4}
 
 
@@ -78,41 +73,41 @@ def test_only_the_profile_of_the_study_writes_records(
     trials: Any, executed: list[RunConfig], tmp_path: Path, profile: str
 ) -> None:
     trials("baseline-0")
-    assert list(running.carry_out(BASELINE, profile, standing=str.upper, folder=tmp_path / "records"))
+    assert list(running.carry_out(BASELINE, profile, standing=asked, folder=tmp_path / "records"))
     assert records.load("baseline", tmp_path / "records") == []
 
 
 def test_quick_waits_for_the_trials(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
     trials("baseline-0", without="baseline-3")
     assert not BASELINE.ready
-    assert list(running.carry_out(BASELINE, "quick", standing=str.upper, folder=tmp_path)) == [] == executed
+    assert list(running.carry_out(BASELINE, "quick", standing=asked, folder=tmp_path)) == [] == executed
     trials("baseline-0")
     assert BASELINE.ready
-    assert len(list(running.carry_out(BASELINE, "quick", standing=str.upper, folder=tmp_path))) == 2
+    assert len(list(running.carry_out(BASELINE, "quick", standing=asked, folder=tmp_path))) == 2
 
 
 def test_trials_that_start_from_a_result_wait_for_it(
     monkeypatch: pytest.MonkeyPatch, executed: list[RunConfig], tmp_path: Path
 ) -> None:
     """The trials of L_act share the rates of the winner among the six trials just run, here the one at 3e-5."""
-    monkeypatch.setattr(records, "manifests", lambda: tmp_path)
-    assert [r["arm"] for r in running.tune(BASELINE, standing=str.upper)] == [
+    monkeypatch.setattr(files, "manifests", lambda: tmp_path)
+    assert [r["arm"] for r in running.tune(BASELINE, standing=asked)] == [
         *(f"baseline-{i}" for i in range(6)),
         *(f"lact-{d}-{i}" for d in (512, 64) for i in range(3)),
     ]
     assert {(c.optimiser.lr, c.optimiser.head_multiplier) for c in executed[6:]} == {(3e-5, 10.0)}
     assert len(records.load("baseline_tuning")) == 12
     executed.clear()
-    assert list(running.tune(BASELINE, standing=str.upper)) == []
+    assert list(running.tune(BASELINE, standing=asked)) == []
 
 
 def test_another_precision_is_no_other_run(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
     """A machine with other units adds what is missing and leaves the records of others as they are."""
     trials("baseline-0")
-    done = [*running.carry_out(BASELINE, "standard", standing=str.upper, folder=tmp_path)]
-    other = [{**r, "config": {**r["config"], "precision": "bf16"}} for r in done]
+    done = [*running.carry_out(BASELINE, "standard", standing=asked, folder=tmp_path)]
+    other = [whole(replace(BASELINE.config(r["arm"], r["draw"], r["seed"]), precision="bf16")) for r in done]
     records.save("baseline", other, tmp_path)
-    assert list(running.carry_out(BASELINE, "standard", standing=str.upper, folder=tmp_path)) == []
+    assert list(running.carry_out(BASELINE, "standard", standing=asked, folder=tmp_path)) == []
 
 
 @pytest.mark.parametrize(
@@ -132,31 +127,30 @@ def test_what_another_study_has_recorded_lies_in_the_run_cache(
     """There a run is found by its digest alone, whatever study and arm it was made for."""
     trials("baseline-0")
     monkeypatch.setenv("REPRODUCIBLE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(runner, "run_digest", lambda config, _: f"{config.arm} {config.data.draw} {config.seed}")
-    monkeypatch.setattr(store, "open_store", lambda name: name)
-    theirs = {**EMPTY, "study": "vem", "arm": "margin", "digest": "u64 3 3"}
+    monkeypatch.setattr(runner, "run_digest", lambda config, _: whole(config)["digest"])
+    monkeypatch.setattr(runner, "open_store", lambda name: name)
+    theirs = whole(replace(BASELINE.config("u64", 3), study="vem", arm="margin"))
     records.save("vem", [theirs], tmp_path)
-    assert len(list(running.carry_out(BASELINE, "standard", standing=str.upper, folder=tmp_path))) == 30
-    assert records.finished("u64 3 3") == theirs
-    assert [path.name for path in (tmp_path / "cache" / "runs").iterdir()] == ["u64 3 3"]
+    assert len(list(running.carry_out(BASELINE, "standard", standing=asked, folder=tmp_path))) == 30
+    assert records.finished(theirs["digest"]) == theirs
+    assert [path.name for path in (tmp_path / "cache" / "runs").iterdir()] == [theirs["digest"]]
 
 
 def test_single_arms_whatever_their_tier(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
     trials("baseline-0")
     assert (
-        len(list(running.carry_out(BASELINE, "standard", standing=str.upper, arms=["u64", "u192"], folder=tmp_path)))
-        == 10
+        len(list(running.carry_out(BASELINE, "standard", standing=asked, arms=["u64", "u192"], folder=tmp_path))) == 10
     )
     assert {(config.arm, config.data.draw) for config in executed} == {
         (a, d) for a in ("u64", "u192") for d in range(5)
     }
     with pytest.raises(UserError, match=r"has no arm 'u65'.*u64"):
-        next(running.carry_out(BASELINE, "standard", standing=str.upper, arms=["u65"], folder=tmp_path))
+        next(running.carry_out(BASELINE, "standard", standing=asked, arms=["u65"], folder=tmp_path))
 
 
 def test_what_a_page_runs_is_not_kept(trials: Any, executed: list[RunConfig], tmp_path: Path) -> None:
     trials("baseline-0")
-    assert len(list(running.carry_out(BASELINE, "standard", standing=str.upper, folder=tmp_path, keep=False))) == 30
+    assert len(list(running.carry_out(BASELINE, "standard", standing=asked, folder=tmp_path, keep=False))) == 30
     assert records.load("baseline", tmp_path) == []
 
 

@@ -40,7 +40,7 @@ def record(tmp_path_factory: pytest.TempPathFactory, noise: Store) -> dict[str, 
         patch.setattr(runner, "open_store", lambda name: noise)
         patch.setenv("REPRODUCIBLE_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("REPRODUCIBLE_PROGRESS", "0")
-        return runner.execute(tiny_config(**UNTOUCHED), profile="large", criteria="c", device="cpu")
+        return runner.execute(tiny_config(**UNTOUCHED), profile="large", criteria="c" * 64, device="cpu")
 
 
 @torch.no_grad()

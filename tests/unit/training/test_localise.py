@@ -10,6 +10,7 @@ import pytest
 import torch
 from few_glyphs import MINI, write_variants
 from tiny_runs import tiny_config
+from whole_records import asked
 
 from reproducible.attention.boxes import object_boxes
 from reproducible.attention.object import object_map
@@ -114,10 +115,10 @@ def test_looks_are_written_one_by_one(glyphs: Store, tmp_path: Path, monkeypatch
     monkeypatch.setattr(localising, "views", lambda: known)
     monkeypatch.setattr(localise, "chosen", lambda *_: np.arange(0, 800, 100))
     path = tmp_path / "looks.jsonl.xz"
-    looks = localising.localise(standing=str.upper, device="cpu", path=path)
+    looks = localising.localise(standing=asked, device="cpu", path=path)
     next(looks)
     assert list(localised.load(path)) == ["one"]
     assert [look["look"] for look in looks] == ["other"]
     assert list(localised.load(path)) == ["one", "other"]
     with pytest.raises(UserError, match=r"no view 'othr'\. Did you mean 'other'\?"):
-        next(localising.localise(("othr",), standing=str.upper, path=path))
+        next(localising.localise(("othr",), standing=asked, path=path))

@@ -129,7 +129,7 @@ def test_selected_and_last_are_measured_with_their_own_weights(make: Make, store
     weights = checkpoint.load(during.weights_file(a["selected"]["step"]), during.device)
     during.model.load_state_dict(weights)
     found = evaluate(Embedder(during.model, during.images, store, during.config), during.sets.evaluation["test"])
-    ids = decode_neighbours(a["selected"]["neighbours"], found.result.relevant)
+    ids = decode_neighbours(a["selected"]["neighbours"], found.result.relevant, found.neighbours.shape[1])
     for row, kept, relevant in zip(ids, found.neighbours, found.result.relevant, strict=True):
         count = max(relevant, 8)
         assert row[:count].tolist() == kept[:count].tolist()

@@ -129,15 +129,16 @@ def test_killed_while_a_checkpoint_is_written(
     assert steps_done(tmp_path) == {1: 0, 4: 3, 15: 11}[number]
     assert server.run(tmp_path, 0.0) == 0
     assert outcome(tmp_path) == whole.outcome
-    assert sorted(p.name for p in folder(tmp_path).iterdir()) == ["lock", "record.json"]
+    assert sorted(p.name for p in folder(tmp_path).iterdir()) == ["record.json", "record.sha256"]
 
 
-@pytest.mark.parametrize("where", ["record", "cleanup"])
+@pytest.mark.parametrize("where", ["record", "hash", "cleanup"])
 def test_killed_when_the_record_is_written(server: Server, whole: Whole, tmp_path: Path, where: str) -> None:
     assert server.run(tmp_path, 0.0, f"{where} 1") == -signal.SIGKILL
     assert (folder(tmp_path) / "checkpoint.pt").is_file()
     assert server.run(tmp_path, 0.0) == 0
     assert outcome(tmp_path) == whole.outcome
+    assert sorted(p.name for p in folder(tmp_path).iterdir()) == ["record.json", "record.sha256"]
 
 
 def test_killed_again_and_again_at_the_same_place(server: Server, whole: Whole, tmp_path: Path) -> None:

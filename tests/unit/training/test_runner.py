@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -75,7 +76,7 @@ def test_finished_run_is_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None
     config = tiny_config()
     first = run(config)
     folder = records.run_folder(first["digest"])
-    assert sorted(p.name for p in folder.iterdir()) == ["lock", "record.json"]
+    assert sorted(p.name for p in folder.iterdir()) == ["record.json", "record.sha256"]
     monkeypatch.setattr(runner, "Training", None)
     now = {"profile": "quick", "criteria": "d" * 64, "device": "cpu"}
     assert execute(replace(config, arm="another"), **now) == {**first, "arm": "another", "profile": "quick"}
@@ -209,12 +210,70 @@ def test_worker_that_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
         list(execute_all(configs, profile="standard", criteria=CRITERIA, device="cpu", workers=2))
 
 
-def test_damaged_record_in_the_cache(store: Store) -> None:
-    config = tiny_config()
-    path = records.run_folder(run_digest(config, store)) / "record.json"
-    records.write_text(path, '{"study": "ti')
-    with pytest.raises(UserError, match=rf"{path}: damaged .* Delete it"):
-        run(config)
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda text: text[:12], "damaged (SHA-256 expected"),
+        (lambda text: text.replace('"step": 8', '"step": 9', 1), "damaged (SHA-256 expected"),
+        (lambda text: "", "damaged (SHA-256 expected"),
+    ],
+)
+def test_record_in_the_cache_that_was_changed(spoil: Any, said: str) -> None:
+    """It is named, with what to delete; then the run is made again."""
+    first = run(tiny_config())
+    path = records.run_folder(first["digest"]) / "record.json"
+    path.write_text(spoil(path.read_text()))
+    with pytest.raises(UserError, match=rf"{path}: {re.escape(said)} .*Delete it, and the run is made again"):
+        run(tiny_config())
+    path.unlink()
+    assert without_machine(run(tiny_config())) == without_machine(first)
+
+
+def test_record_in_the_cache_is_checked_like_a_committed_one() -> None:
+    """Also where no hash lies beside it, as of older versions: another run's, one that states what it does not hold."""
+    first, other = run(tiny_config()), run(tiny_config(seed=1))
+    folder = records.run_folder(first["digest"])
+    (folder / "record.sha256").unlink()
+    assert records.finished(first["digest"]) == first
+    wrong = json.loads(json.dumps(first))
+    wrong["selected"]["test"]["map_at_r"] += 1
+    step = next(point for point in wrong["curve"] if point["step"] == wrong["selected"]["step"])
+    step["test"] = wrong["selected"]["test"]
+    if wrong["last"]["step"] == step["step"]:
+        wrong["last"]["test"] = step["test"]
+    for record, said in (
+        (other, rf"it is the record of run {other['digest']}"),
+        (wrong, "map_at_r is stated as"),
+        (first | {"selected": "x"}, "selected: must be a mapping"),
+        (first | {"seed": 4}, "seed must be 0"),
+        ([], "must be a mapping"),
+    ):
+        (folder / "record.json").write_text(json.dumps(record))
+        with pytest.raises(
+            UserError, match=rf"record.json: damaged \(.*{said}.*\)\. Delete it, and the run is made again"
+        ):
+            run(tiny_config())
+
+
+def test_run_that_another_process_holds_is_left_out_where_many_share_the_work(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    configs = [tiny_config(seed=seed) for seed in (0, 1)]
+    folder = records.run_folder(run_digest(configs[0], store))
+    options = {"profile": "standard", "criteria": CRITERIA, "device": "cpu"}
+    with checkpoint.lock(folder):
+        assert [r["seed"] for r in execute_all(configs, shared=True, **options)] == [1]
+        assert "another process works on this run" in caplog.text
+        with pytest.raises(UserError, match="another process works on this run"):
+            list(execute_all(configs, **options))
+    assert not folder.exists(), "nothing is left of a run that was not begun"
+    assert [r["seed"] for r in execute_all(configs, shared=True, **options)] == [0, 1]
+
+
+def test_refused_run_leaves_nothing_behind() -> None:
+    with pytest.raises(UserError):
+        run(tiny_config(model=Component("unified", {"dims": 3})))
+    assert not list((resources.cache_dir() / "runs").iterdir())
 
 
 def test_weights_are_what_ships(monkeypatch: pytest.MonkeyPatch) -> None:

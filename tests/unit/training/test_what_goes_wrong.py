@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import resource
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,45 @@ def test_system_that_refuses_to_write_on(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("name", ["checkpoint.pt", "weights_000012.pt"])
+def test_bit_that_flipped_is_noticed(make: Make, name: str) -> None:
+    """Within each tensor in turn, where torch reads the file as if nothing were."""
+    run = make()
+    run.run()
+    path = run.folder / name
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        tensors = [archive.read(entry) for entry in archive.namelist() if "/data/" in entry]
+    for tensor in tensors:
+        content = bytearray(whole)
+        content[whole.index(tensor) + len(tensor) // 2] ^= 16
+        path.write_bytes(content)
+        torch.load(path, weights_only=True)
+        remedy = f"delete the folder {run.folder} to start this run anew"
+        with pytest.raises(UserError, match=rf"{name}: unreadable checkpoint .*; {remedy}"):
+            checkpoint.load(path, run.device)
+    assert len(tensors) > 3
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda state: [state], r"checkpoint of another version \(without 'run'\)"),
+        (lambda state: {k: v for k, v in state.items() if k != "since"}, r".*version \(without 'since'\)"),
+        (lambda state: state | {"run": "0" * 16}, r"is of run 0{16}"),
+    ],
+)
+def test_checkpoint_of_another_version_or_run(make: Make, change: Callable[[Any], Any], said: str) -> None:
+    run = make()
+    run.run()
+    path = run.folder / "checkpoint.pt"
+    checkpoint.save(change(checkpoint.load(path, run.device)), path)
+    with pytest.raises(
+        UserError, match=rf"checkpoint.pt: {said}; delete the folder {run.folder} to start this run anew"
+    ):
+        make().run()
+
+
 @pytest.mark.parametrize("damage", ["cut", "garbage", "empty"])
 def test_checkpoint_that_cannot_be_read(make: Make, damage: str) -> None:
     run = make()
@@ -160,7 +200,7 @@ def test_checkpoint_that_cannot_be_read(make: Make, damage: str) -> None:
     content = path.read_bytes()
     path.write_bytes({"cut": content[: len(content) // 2], "garbage": b"\x00garbage" * 100, "empty": b""}[damage])
     with pytest.raises(
-        UserError, match=r"checkpoint.pt: unreadable checkpoint \(\w+\); delete the file to start this run anew"
+        UserError, match=rf"checkpoint.pt: unreadable checkpoint \(\w+\); delete the folder {run.folder} "
     ):
         make().run()
 
