@@ -37,14 +37,14 @@ help:
 	@echo "                PROFILE=large: of the runs on data sets that do not ship, at the documents' sizes with TIERS=AB"
 	@echo "make serve      show the built book at http://localhost:$(PORT)"
 	@echo "make bench      measure speed and memory on this machine"
-	@echo "make clean      remove _build: pages, prepared data and cached runs; $(VENV) and the records stay"
+	@echo "make clean      remove _build: pages, prepared data, cached maps and runs; $(VENV) and the records stay"
 	@echo
 	@echo "PROFILE=smoke|quick|standard|large  how much the book's notebooks train live, now $(PROFILE)"
 	@echo "DEVICE=auto|cpu|cuda          where to train, now $(DEVICE)"
 	@echo "TIERS=A|AB                    which arms 'make records' runs, now $(TIERS)"
 	@echo "TORCH_INDEX=<address>         an index of CPU builds of PyTorch, for 'make env' without CUDA"
 	@echo "REPRODUCIBLE_DATA=<folder>    further data sets, where they are at hand"
-	@echo "REPRODUCIBLE_CACHE=<folder>   prepared data and finished runs, now $(REPRODUCIBLE_CACHE)"
+	@echo "REPRODUCIBLE_CACHE=<folder>   prepared data, cached maps, finished runs, now $(REPRODUCIBLE_CACHE)"
 
 env: $(STAMP)
 	@echo "$(VENV) is ready: . $(VENV)/bin/activate, then reproducible --help"

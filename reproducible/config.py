@@ -27,6 +27,7 @@ PRECISIONS = ("fp32", "bf16")
 KEPT = ("neighbours", "matches")
 INSIDE = ("image", "object")
 READ = ("learners", "embedding", "output")
+IMAGES = "images"  # what a whole network trains from, in place of a stage
 WINDOWS = 8  # fixed windows of an image, where nothing else is said
 SPLITS = ("half", "canonical", "staged", "staged_control")
 
@@ -300,9 +301,15 @@ def override(config: RunConfig, path: str, value: Any) -> RunConfig:
 
 def from_stage(config: RunConfig, stage: str) -> RunConfig:
     """The run that trains behind a stage only: the stages before stay as they are, and their maps of :data:`WINDOWS`
-    fixed windows of each image, or of as many as the configuration says, are computed once and kept."""
-    data = dataclasses.replace(config.data, windows=config.data.windows or WINDOWS)
-    return dataclasses.replace(config, data=data, frozen=stage)
+    fixed windows of each image, or of as many as the configuration says, are computed once and kept.
+
+    Args:
+        config: of a run.
+        stage: by name; ``images``: the whole network, in a fresh window each time.
+    """
+    windows = 0 if stage == IMAGES else config.data.windows or WINDOWS
+    data = dataclasses.replace(config.data, windows=windows)
+    return dataclasses.replace(config, data=data, frozen="" if stage == IMAGES else stage)
 
 
 def digest(config: RunConfig | Mapping[str, Any], *, data: str, weights: str, versions: Mapping[str, int]) -> str:

@@ -10,6 +10,7 @@ import torch
 
 from reproducible.backbones.published import weights_found
 from reproducible.data.manifest import load_manifest, manifest_names
+from reproducible.data.maps import kept
 from reproducible.data.store import state
 from reproducible.evaluation.engines import faiss_if_installed, fastest
 from reproducible.resources import UserError, cache_dir, checked_asset, external_data, manifests, shipped
@@ -36,6 +37,7 @@ def facts() -> dict[str, Any]:
     found["weights found"] = ", ".join(f"{name}: {path or 'not here'}" for name, path in weights_found().items())
     found["data sets"] = ", ".join(f"{name} ({state(load_manifest(name))})" for name in manifest_names())
     found["prepared stores and runs"] = cache_dir()
+    found["cached maps"] = f"{kept() / 1e9:.1f} GB in {cache_dir() / 'maps'}"
     found["records"] = manifests() / "records"
     found["further data"] = external_data() or "none (set REPRODUCIBLE_DATA to a folder that holds it)"
     return found

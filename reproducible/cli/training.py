@@ -22,11 +22,15 @@ def run(
         str, typer.Option(help="smoke (seconds), quick (arms of the live pair); empty: the study's own.")
     ] = "",
     change: Annotated[list[str] | None, typer.Option("--set", help="Change a field, as in optimiser.lr=3e-5.")] = None,
+    data: Annotated[
+        str,
+        typer.Option(help="Another data set, as one of your own photographs, at 224 pixels; from pool3 on if it can."),
+    ] = "",
     stage: Annotated[
         str,
         typer.Option(
             "--from",
-            help="Train from this stage on, as pool3, on cached maps of fixed windows; the stages before stay.",
+            help="Train from this stage on, as pool3, on cached maps of fixed windows; images: the whole network.",
         ),
     ] = "",
     device: Device = "auto",
@@ -34,6 +38,7 @@ def run(
     """Train one arm once and print what came out. A finished run is not repeated, an interrupted one goes on."""
     from reproducible import records
     from reproducible.config import from_stage, override
+    from reproducible.models import elsewhere
     from reproducible.studies import study
     from reproducible.studies.running import in_precision
     from reproducible.training.runner import execute
@@ -42,6 +47,7 @@ def run(
     name, _, label = arm.partition("/")
     profile = profile or study(name).profile
     config = in_precision(study(name).config(label, draw, None if seed < 0 else seed, profile), profile, device)
+    config = elsewhere(config, data, profile == "smoke") if data else config
     config = from_stage(config, stage) if stage else config
     for text in change or []:
         path, equals, value = text.partition("=")

@@ -93,10 +93,10 @@ class MapFile:
         Raises:
             UserError: if the disk is full, with what is still needed; if a map does not fit half precision.
         """
-        todo = self.missing(rows)
-        if not len(todo):
+        if not len(self.missing(rows)):
             return
         self._open()
+        todo = self.missing(rows)
         with (self.folder / "claims").open("r+b") as claims, (self.folder / "maps").open("r+b", buffering=0) as file:
             for _ in progress(self._computed(todo, claims.fileno(), file.fileno()), label, len(todo)):
                 pass
@@ -160,8 +160,8 @@ class MapFile:
 
     def _open(self) -> None:
         """Maps the files into memory; makes them, or makes them longer, where that has to be."""
-        if self._maps is not None:
-            return
+        if self._maps is not None and (self.folder / "claims").is_file():
+            return  # else the folder has been deleted since
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             (self.folder / "claims").touch()
@@ -175,6 +175,7 @@ class MapFile:
                     file.write(bytes(max(0, 8 * self.rows - file.tell())))
         except OSError as error:
             raise _explained(error, self._full("the disk is full")) from error
+        self._checked[:] = False
         self._sums = np.memmap(self.folder / "sums", np.uint64, "r+", shape=(self.rows,))
         self._maps = np.memmap(self.folder / "maps", np.float16, "r", shape=(self.rows, *self.shape))
 
@@ -183,6 +184,11 @@ class MapFile:
             f"{self.folder}: {what}. Free space, let REPRODUCIBLE_CACHE name a folder on another disk, or run without"
             " frozen stages."
         )
+
+
+def kept() -> int:
+    """Bytes on the disk that maps take in the cache."""
+    return sum(512 * file.stat().st_blocks for file in (cache_dir() / "maps").glob("*/*"))
 
 
 @contextmanager

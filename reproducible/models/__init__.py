@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import nn
 
 from reproducible import registry
-from reproducible.config import RunConfig
+from reproducible.config import IMAGES, RunConfig, from_stage
+
+SIZE = 224
+STAGE = "pool3"
 
 
 def build_model(config: RunConfig) -> nn.Module:
@@ -18,3 +23,21 @@ def build_model(config: RunConfig) -> nn.Module:
     if config.frozen:
         backbone.freeze(config.frozen)
     return registry.build("model", config.model.name, backbone, **config.model.options)
+
+
+def elsewhere(config: RunConfig, data: str, small: bool = False) -> RunConfig:
+    """The same method on another data set of photographs, on the classes that it says itself, at the papers' size; from
+    pool3 on, with what lies before as it is, where the backbone has that stage.
+
+    Args:
+        config: of a run.
+        data: name of the data set.
+        small: keep the size of the input, as profile smoke has it.
+
+    Raises:
+        UserError: for an unknown backbone or option, with the nearest known one.
+    """
+    size = config.data.input_size if small else SIZE
+    chosen = replace(config.data, name=data, split="canonical", draw=0, input_size=size)
+    backbone = registry.build("backbone", config.backbone.name, **config.backbone.options)
+    return from_stage(replace(config, data=chosen), STAGE if STAGE in backbone.stages else IMAGES)

@@ -274,5 +274,6 @@ def test_training_from_a_stage_needs_fixed_windows() -> None:
     assert (held.frozen, held.data.windows) == ("pool3", 8)
     assert replace(held, frozen="", data=replace(held.data, windows=0)) == FIXED
     assert from_stage(override(FIXED, "data.windows", 3), "pool3").data.windows == 3
+    assert from_stage(held, "images") == FIXED
     with pytest.raises(UserError, match=r"windows must be 0 \(a fresh one each time\) or more"):
         override(FIXED, "data.windows", -1)

@@ -129,6 +129,16 @@ def test_a_cut_file_is_made_whole(made, computer: Computer) -> None:
     assert computer.done() == [0, 50, 50]
 
 
+def test_a_folder_that_is_deleted_meanwhile(made, computer: Computer) -> None:
+    file, rows = made(), np.array([1, 2, 3])
+    assert maps.kept() == 0
+    np.testing.assert_array_equal(file.read(rows[:2]), value(rows[:2]))
+    assert maps.kept() > 0
+    shutil.rmtree(file.folder)
+    np.testing.assert_array_equal(file.read(rows), value(rows))
+    assert computer.done() == [1, 2, 1, 2, 3]
+
+
 def test_a_disk_that_forgets_is_named(made, monkeypatch: pytest.MonkeyPatch) -> None:
     """Writes that do nothing."""
     monkeypatch.setattr(maps.os, "pwrite", lambda file, content, place: len(content))

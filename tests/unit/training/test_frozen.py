@@ -17,16 +17,16 @@ import torch
 from miniatures import picture
 from tiny_runs import TinyTrunk, kept_state, tiny_config, training, without_machine
 
-from reproducible.config import Component, DataConfig, RunConfig, Term, digest, override
+from reproducible.config import Component, DataConfig, RunConfig, digest, override
 from reproducible.data import maps
 from reproducible.data.maps import CHUNK, MapFile
 from reproducible.data.photographs.folder import describe
 from reproducible.data.photographs.plan import Halves
 from reproducible.data.store import Store, prepare
 from reproducible.data.transforms import crop_resize
+from reproducible.models import elsewhere
 from reproducible.resources import UserError, cache_dir
 from reproducible.training import frozen
-from reproducible.training.evaluate import embed
 from reproducible.training.loop import Training
 from reproducible.training.runner import execute, untouched
 from reproducible.training.sets import fixed_windows
@@ -159,14 +159,6 @@ def test_what_is_frozen_does_not_move(make: Make) -> None:
     assert not run.model.train().backbone.stages["low"].training and run.model.backbone.stages["high"].training
 
 
-def test_images_give_what_their_maps_give(make: Make) -> None:
-    """A model of a frozen run still takes images."""
-    run = make(**LOW)
-    rows = run.sets.evaluation["validation"][0]
-    cached = embed(run.model, run.maps, rows, run.config)
-    torch.testing.assert_close(cached, embed(run.model, run.images, rows, run.config), atol=1e-3, rtol=0)
-
-
 def test_frozen_with_fresh_windows_and_whole_with_fixed_ones(make: Make, store: Store) -> None:
     fresh = make("fresh", frozen="low")
     assert fresh.batch(1).images.shape == (8, 3, 32, 32) and np.isfinite(fresh.run()["curve"][-1]["loss"])
@@ -199,23 +191,6 @@ def test_digest_of_other_runs_stays() -> None:
     assert name(replace(plain, frozen="", data=replace(plain.data, windows=0))) == name(plain)
     others = {name(override(plain, "frozen", "low")), name(override(plain, "data.windows", 8)), name(plain)}
     assert len(others) == 3
-
-
-@pytest.mark.parametrize("stage, said", [("hihg", "Did you mean 'high'"), ("high", "nothing would be left to train")])
-def test_a_stage_that_cannot_be_frozen(make: Make, stage: str, said: str) -> None:
-    with pytest.raises(UserError, match=said):
-        make(frozen=stage)
-
-
-def test_a_stage_that_is_asked_for_below(store: Store) -> None:
-    trunk = TinyTrunk()
-    trunk.freeze("low")
-    images = torch.rand(2, 3, 32, 32) * 255
-    given = trunk.below(images)
-    both = trunk(images, ("low", "high"))
-    assert torch.equal(both["low"], given) and torch.equal(both["high"], trunk(given)["high"])
-    assert torch.equal(given, given.half().float()) and not given.requires_grad
-    assert trunk(given, ("low",)).keys() == {"low"}
 
 
 def test_too_small_a_disk_is_said_before_anything_is_written(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,58 +263,6 @@ def test_other_data_other_size_other_weights_other_file(make: Make, store: Store
     assert len(folders | {plain}) == 6
 
 
-@pytest.mark.parametrize("augmentation", ["sgml", "deml_letterbox"])
-def test_other_recipes(make: Make, augmentation: str) -> None:
-    run = make(frozen="low", data=replace(DATA, augmentation=augmentation))
-    drawn = run.drawn(1)
-    images = torch.from_numpy(run.store.images)[drawn.indices]
-    pixels = crop_resize(images, drawn.boxes, 32, drawn.flip, black_outside=True)
-    expected = torch.stack([below(image) for image in pixels])
-    torch.testing.assert_close(run.batch(1).images, expected, atol=1e-3, rtol=1e-3)
-
-
-DEML = {"scales": 2, "branches": 2, "dim": 16, "at": "low", "hidden": 4, "layers": ["high"]}
-CUTTING = {
-    "attention": Component("deml", DEML),
-    "random": Component("deml", {**DEML, "zoom": "random"}),
-    "zoomed": Component("zoomed", {"dim": 16, "layers": ["high"]}),
-    "elsewhere": Component("zoomed", {"dim": 16, "layers": ["high"], "place": "elsewhere", "looks": "trained"}),
-}
-PLAIN = {
-    "full": Component("deml", {**DEML, "zoom": "full"}),
-    "one scale": Component("deml", {**DEML, "scales": 1}),
-    "vem": Component("vem", {"dim": 16}),
-    "untouched": Component("untouched"),
-}
-
-
-@pytest.mark.parametrize("view", [0, 40])
-@pytest.mark.parametrize("name", [*CUTTING, *PLAIN])
-def test_every_model_runs_on_maps(make: Make, name: str, view: int) -> None:
-    """And computes what it computes from the images, up to the rounding of a map that stands for them."""
-    model = (CUTTING | PLAIN)[name]
-    if view and name not in ("attention", "zoomed"):
-        pytest.skip("takes no view")
-    data = replace(DATA, view_size=view)
-    loss = Term("binomial_deviance")
-    run = make(data=data, frozen="low", model=model, objective=(loss,))
-    batch = run.batch(1)
-    assert (batch.maps is not None) == (name in CUTTING) and batch.images.shape[1] == (3 if name in CUTTING else 8)
-    drawn = run.drawn(1)
-    images = torch.from_numpy(run.store.images)[drawn.indices]
-    seen = {"images": crop_resize(images, drawn.boxes, 32, drawn.flip)}
-    if view:
-        seen["view"] = crop_resize(images, drawn.boxes, view, drawn.flip)
-    run.model.eval()
-    with torch.no_grad():
-        from_maps, from_images = run.model(**batch.inputs).embedding, run.model(**seen).embedding
-    torch.testing.assert_close(from_maps, from_images, atol=2e-3, rtol=0)
-    if name != "untouched":
-        assert np.isfinite(
-            make("b", data=data, frozen="low", model=model, objective=(loss,)).run()["curve"][-1]["loss"]
-        )
-
-
 def test_memory_of_a_run_does_not_grow_with_its_maps() -> None:
     """Read through the file's mapping: 200 MB of maps leave less than a tenth of it in memory of the process's own."""
     side, rows = 100, 500
@@ -368,3 +291,23 @@ def test_own_photographs_train_from_a_stage(tmp_path: Path, monkeypatch: pytest.
     run = training(tmp_path / "run", prepare("mine"), data=data, frozen="low")
     assert np.isfinite(run.run()["curve"][-1]["loss"])
     assert run.maps.file.folder.name.startswith("mine-low-")
+
+
+@pytest.mark.parametrize(
+    "backbone, stage, windows", [("bvlc_googlenet", "pool3", 8), ("compact_googlenet", "pool3", 8), ("tiny", "", 0)]
+)
+def test_another_data_set_is_trained_on_from_a_stage_where_that_is(backbone: str, stage: str, windows: int) -> None:
+    found = elsewhere(tiny_config(backbone=Component(backbone), data=DataConfig(draw=3)), "mine")
+    assert (found.frozen, found.data.windows) == (stage, windows)
+    assert (found.data.name, found.data.split, found.data.draw, found.data.input_size) == ("mine", "canonical", 0, 224)
+    assert elsewhere(tiny_config(), "mine", small=True).data.input_size == 32
+
+
+@pytest.mark.parametrize("augmentation", ["sgml", "deml_letterbox"])
+def test_other_recipes(make: Make, augmentation: str) -> None:
+    run = make(frozen="low", data=replace(DATA, augmentation=augmentation))
+    drawn = run.drawn(1)
+    images = torch.from_numpy(run.store.images)[drawn.indices]
+    pixels = crop_resize(images, drawn.boxes, 32, drawn.flip, black_outside=True)
+    expected = torch.stack([below(image) for image in pixels])
+    torch.testing.assert_close(run.batch(1).images, expected, atol=1e-3, rtol=1e-3)
