@@ -152,6 +152,7 @@ class EvaluationConfig:
     every: int = 50
     test_every: int = 0
     seen_every: int = 0
+    start: bool = False  # also look at step 0, the model as it is initialised, which can be selected
     seen_images: int = 8  # photographs a seen class and part, so that the seen curve stays cheap
     test: bool = True  # False for tuning trials, which never look at the test classes
     parts: bool = False  # test classes: also recall among images of the same coarse class, and probes of each part

@@ -166,7 +166,8 @@ class Study:
             config = self.build(self._checked(params | dict(candidate), arm, f"{tuning.name}-{number}"))
             draw = TUNING_DRAW if config.data.split == "half" else 0  # other splits have one division
             data = replace(config.data, draw=draw)
-            evaluation = EvaluationConfig(every=config.evaluation.every, test=False)
+            looks = config.evaluation
+            evaluation = EvaluationConfig(every=looks.every, start=looks.start, test=False)
             config = replace(config, data=data, evaluation=evaluation, steps=self.trial_steps)
             made.append(replace(config, study=self.tuning_records, arm=f"{tuning.name}-{number}"))
         return made
@@ -203,7 +204,7 @@ class Study:
 
 def _shortened(config: RunConfig, steps: int) -> RunConfig:
     """The first steps of a run: the same batches, crops and rates, with one look at the end."""
-    evaluation = replace(config.evaluation, every=steps, test_every=steps, seen_every=0, measures=())
+    evaluation = replace(config.evaluation, every=steps, test_every=steps, seen_every=0, start=False, measures=())
     return replace(config, evaluation=evaluation, steps=steps)
 
 

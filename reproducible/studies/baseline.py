@@ -10,7 +10,7 @@ from __future__ import annotations
 from reproducible.config import Component, RunConfig, Term
 from reproducible.studies.arms import Arm, Tuning, first, later, planned
 from reproducible.studies.base import Study
-from reproducible.studies.benchmarks import GLYPHS, GROCERIES, TRAINING, Params, run
+from reproducible.studies.benchmarks import GLYPHS, GROCERIES, GROCERIES_224, TRAINING, Params, run
 
 LACT_RELEASED = 0.014 * 2 / 512  # the released code's factor of |x|^2 at d = 512, as lambda_1 of Eq. 6
 
@@ -54,12 +54,20 @@ DEFAULTS = {
 CURVES = {"curves": True}
 ROWS = {"ntri": 0.25}
 PRINTED = {"lact": 0.014, **ROWS}
+RELEASED = {"lact": 0.014, "released": True, "ntri": 0.25 / 512}
+RATES = {"gamma": 35.0, "lr": 1e-5, "head": 10.0}
+"""As printed."""
 BASE = ("baseline",)
 DECAYED = (*BASE, "lact-512")
 LACT_TUNINGS = tuple(
     Tuning(f"lact-{d}", f"u{d}-lact-tuned", tuple({"lact": w} for w in (LACT_RELEASED, 5e-4, 5e-3))) for d in (512, 64)
 )
 """Three weights of the activation term at each of two dimensions."""
+LOWER = tuple(
+    Tuning(f"lact-{d}", f"u{d}-lact-tuned", tuple({"lact": w} for w in (LACT_RELEASED / 10, LACT_RELEASED, 5e-4)))
+    for d in (512, 64)
+)
+"""The same about the weight that won at 112 pixels, where it was the smallest."""
 LONG = {"steps": 900, "looks": (50, 300, 300), **CURVES}
 """Three times as long on glyphs: does claim D04 hold where curves are flat?"""
 LADDER = {
@@ -81,11 +89,12 @@ ARMS = (
     *(
         Arm(f"u512-{name}", f"U512, {title}", params, BASE)
         for name, title, params in (
-            ("lact-released", "released form of L_act", {"lact": 0.014, "released": True, "ntri": 0.25 / 512}),
+            ("lact-released", "released form of L_act", RELEASED),
             ("activation-only", "activation term only, printed weight", {"lact": 0.014}),
             ("ntri-only", "L_ntri only", {"ntri": 0.25}),
             ("orthogonal", "orthogonality in place of L_ntri", {"orthogonal": 0.25}),
-            ("printed", "gamma and rates as printed", {"gamma": 35.0, "lr": 1e-5, "head": 10.0}),
+            ("printed", "gamma and rates as printed", RATES),
+            ("printed-lact-printed", "gamma, rates and L_act as printed", {**RATES, **PRINTED}),
             ("wd-0", "weight decay 0", {"decay": 0.0}),
             ("wd-1e-3", "weight decay 0.001", {"decay": 1e-3}),
             ("wd-1e-2", "weight decay 0.01", {"decay": 1e-2}),
@@ -176,4 +185,29 @@ ON_LADDER = Study(
     tuned_by=ON_GLYPHS,
     live=(),
 )
-STUDIES = (ON_GROCERIES, ON_GLYPHS, ON_LADDER)
+AT_224 = Study(
+    name="baseline_224",
+    title="The unified baseline and activation decay at 224 pixels",
+    build=build,
+    defaults=DEFAULTS,
+    arms=planned(
+        GROCERIES_224,
+        ARMS,
+        first("u512", 8, curves=True),
+        first("u64 u512-lact-printed u512-lact-released u512-lact-tuned u64-lact-tuned", 8, curves=True),
+        later("u512-printed u512-printed-lact-printed", 8),
+        smoke="u512",
+    ),
+    tunings=(
+        Tuning(
+            "baseline",
+            "u512",
+            tuple({"lr": lr, "head": 1.0, "gamma": gamma} for gamma in (5.0, 25.0) for lr in (3e-5, 5e-5, 1e-4)),
+        ),
+        *LOWER,
+    ),
+    live=("u512-lact-tuned", "u512"),
+    live_steps=50,
+    trial_steps=200,
+)
+STUDIES = (ON_GROCERIES, AT_224, ON_GLYPHS, ON_LADDER)

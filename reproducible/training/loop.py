@@ -172,6 +172,8 @@ class Training:
             self.maps.file.fill(self.ahead(), f"maps of {self.config.label}")
         waiting: list[dict[str, Tensor]] = []  # losses since the last look
         saved = started = time.monotonic()
+        if self.config.evaluation.start and not self.curve:
+            self.look([])
         steps = range(self.step + 1, self.config.steps + 1)
         for step in progress(steps, desc=self.config.label, total=self.config.steps, initial=self.step):
             losses = self.losses(self.batch(step))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny_runs import TinyTrunk, kept_state, tiny_config, without_machine
 
-from reproducible.config import Component, EvaluationConfig
+from reproducible.config import Component, EvaluationConfig, OptimiserConfig
 from reproducible.data.store import Store
 from reproducible.data.transforms import center_boxes, crop_resize
 from reproducible.encoding import decode_neighbours
@@ -94,6 +94,17 @@ def test_looks_happen_when_they_should(make: Make) -> None:
     assert {p["step"] for p in curve if "seen" in p} == {4, 8, 12, chosen}
     assert all("hits" in p["test"] for p in curve if "test" in p)
     assert not any("neighbours" in p for p in curve)
+
+
+def test_the_start_is_looked_at_and_can_be_selected_and_changes_nothing_else(make: Make) -> None:
+    plain = make("plain", evaluation=EvaluationConfig(every=2, test_every=2)).run()
+    looked = make("looked", evaluation=EvaluationConfig(every=2, test_every=2, start=True, window=1)).run()
+    first, *others = looked["curve"]
+    assert (first["step"], first["terms"]) == (0, {}) and "test" in first
+    assert others == plain["curve"]
+    frozen = EvaluationConfig(every=2, start=True, window=1)
+    still = make("still", evaluation=frozen, optimiser=OptimiserConfig(lr=1e-12)).run()
+    assert still["selected"]["step"] == 0, "the earliest of equal looks"
 
 
 def test_the_selected_checkpoint_is_on_the_curve_of_the_seen_classes(make: Make) -> None:
