@@ -22,6 +22,7 @@ from reproducible.verdicts.words import DECIDED, TOO_SMALL, WEAKEST_FIRST, bare
 
 Records = Mapping[str, Sequence[RunRecord]]
 ALPHA = 0.05
+LATE = "(criterion set after its result)"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Row:
         not_converged: runs whose selected checkpoint is their last one.
         at_start: draws on which an arm's selected checkpoint is step 0, the arm as it was initialised.
         short: steps of the runs, where the word holds at that length only (:mod:`reproducible.verdicts.lengths`).
+        after_result: the criterion was set when its result was known; it stays out of the headline.
         criteria_changed: some record ran under other criteria for its study than those in the file now.
     """
 
@@ -80,6 +82,7 @@ class Row:
     at_start: int = 0
     short: tuple[int, ...] = ()
     criteria_changed: bool = False
+    after_result: bool = False
 
 
 def evaluate(
@@ -120,7 +123,11 @@ def evaluate(
             found = printed.compare(criterion, published, f"{claim.id}, criterion {number + 1}")
         else:
             found = measure(criterion, records_by_study.get(criterion["study"], ()))
-        rows.append(replace(row, **found))
+        if "untestable" in criterion:
+            found["word"] = f"not testable here ({criterion['untestable']})"
+        if late := "after_result" in criterion:
+            found["word"] = f"{found['word']} {LATE}"
+        rows.append(replace(row, after_result=late, **found))
     return rows
 
 

@@ -62,6 +62,8 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "assumed_sd": _NOT_NEGATIVE,
     "detectable": _NOT_NEGATIVE,
     "needs": _TEXT,
+    "untestable": _TEXT,
+    "after_result": (lambda value: value is True, "true, or left out"),
     "relation": _one_of(RELATIONS),
     "threshold": _NUMBER,
     "tolerance": _NOT_NEGATIVE,
@@ -112,7 +114,7 @@ def _criterion(entry: Any, where: str) -> Criterion:
     test = entry.get("test") if isinstance(entry, dict) else None
     if test not in TESTS:
         raise UserError(f"{where}: test {test!r} is not known.{nearest_name(str(test), TESTS)}")
-    words = ["level", "test", "role?", *_SCHEMAS[test].split()]
+    words = ["level", "test", "role?", "untestable?", "after_result?", *_SCHEMAS[test].split()]
     known = [word.rstrip("?") for word in words]
     check_keys(entry, known, [word for word in words if not word.endswith("?")], where)
     for key, value in entry.items():

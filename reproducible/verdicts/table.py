@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reproducible.records import load
 from reproducible.resources import UserError, manifests, nearest_name
 from reproducible.types import RunRecord
-from reproducible.verdicts.claims import Records, Row, all_rows
+from reproducible.verdicts.claims import LATE, Records, Row, all_rows
 from reproducible.verdicts.criteria import SOURCES, ClaimSet, load_claims
 from reproducible.verdicts.words import at_steps, bare, combine
 
@@ -75,14 +75,15 @@ def _state(folder: Path) -> str:
 
 
 def headline(table: pd.DataFrame) -> pd.DataFrame:
-    """How many of the authors' claims got which verdict, one row a level of evidence.
+    """How many of the authors' claims got which verdict, one row a level of evidence; without those whose criterion was
+    set after its result.
 
     Args:
         table: from :func:`verdict_table`, one row a claim and level.
     """
     import pandas as pd
 
-    own = table[table["kind"] == "author"]
+    own = table[(table["kind"] == "author") & ~table["after_result"]]
     return pd.crosstab(own["level"], own["verdict"].map(bare), rownames=["level"], colnames=["verdict"])
 
 
@@ -108,5 +109,7 @@ def _by_level(rows: Sequence[Row]) -> list[Row]:
         failing = tuple(dict.fromkeys(arm for row in group for arm in row.fails_here))
         verdict = combine([row.word for row in group], weakest=any(row.test == "estimate" for row in group))
         short = tuple(sorted({steps for row in group for steps in row.short}))
-        joined.append(replace(group[0], word=verdict, fails_here=failing, short=short))
+        late = any(row.after_result for row in group)
+        verdict += f" {LATE}" if late and LATE not in verdict else ""
+        joined.append(replace(group[0], word=verdict, fails_here=failing, short=short, after_result=late))
     return joined

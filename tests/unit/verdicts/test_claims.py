@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import OLD, arms, claim, difference, look
+from made_up import OLD, arms, claim, difference, judge, look
 
 from reproducible import records as saved
 from reproducible import resources
@@ -44,7 +44,7 @@ def test_an_analytic_claim_is_proved_only_where_its_test_exists(tmp_path: Path) 
         ("D27", "partly (7 of 8 hold)"),  # 76.1 on SOP is below the 76.3 that ABE published
         ("V10", "partly (1 of 5 hold)"),  # on Cars only R@4 is above DREML
         ("V18", "contradicted (0 of 1 hold)"),
-        ("B09", "contradicted (0 of 1 hold)"),
+        ("B09", "not testable here (5.4 and 5.4 cannot be ordered, and the row of Table 4 is lost in the text)"),
         ("B21", "contradicted (0 of 1 hold)"),
     ],
 )
@@ -204,10 +204,24 @@ def test_the_table_is_computed_once_and_again_where_a_record_or_a_claim_is_anoth
     assert len(computed) == 3
 
 
+def test_what_cannot_come_out_otherwise_is_not_testable_and_shows_its_values() -> None:
+    records = arms(new=np.add(OLD, [4, 5, 4, 5, 4]), old=OLD)
+    plain = judge(difference(), records)
+    row = judge(difference(untestable="at this length"), records)
+    assert plain.word == "supported"
+    assert (row.word, row.mean) == ("not testable here (at this length)", plain.mean)
+
+
+def test_a_criterion_set_after_its_result_says_so_beside_its_word() -> None:
+    row = judge(difference(after_result=True), arms(new=np.add(OLD, [4, 5, 4, 5, 4]), old=OLD))
+    assert (row.word, row.after_result) == ("supported (criterion set after its result)", True)
+
+
 def test_the_headline_counts_authors_claims_only() -> None:
-    rows = [("author", "real", "supported"), ("author", "real", "supported (1 of 1 hold)")]
-    rows += [("author", "controlled", "not run (2 of 5 draws)"), ("reviewer", "real", "contradicted")]
-    counts = headline(pd.DataFrame(rows, columns=["kind", "level", "verdict"]))
+    rows = [("author", "real", "supported", False), ("author", "real", "supported (1 of 1 hold)", False)]
+    rows += [("author", "controlled", "not run (2 of 5 draws)", False), ("reviewer", "real", "contradicted", False)]
+    rows += [("author", "real", "contradicted (criterion set after its result)", True)]
+    counts = headline(pd.DataFrame(rows, columns=["kind", "level", "verdict", "after_result"]))
     assert counts.loc["real", "supported"] == 2
     assert counts.loc["controlled", "not run"] == 1
     assert "contradicted" not in counts.columns
