@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import Tensor
@@ -46,6 +48,25 @@ def test_temperature_goes_from_even_to_one_for_all() -> None:
     share = [gates("dimension", alpha)(maps()).amax(dim=0).mean().item() for alpha in (0.01, 1.0, 10.0, 1000.0)]
     assert share == sorted(share)
     assert share[0] == pytest.approx(1 / J, abs=0.01) and share[-1] > 0.99
+
+
+@pytest.mark.parametrize("per", ["feature", "dimension"])
+def test_entropy_of_the_gates_falls_with_alpha(per: str) -> None:
+    """Its slope is -alpha times the variance of the cosines under the gates, which is never above zero (claim B17)."""
+    module, given = gates(per), maps()
+    entropies = []
+    for alpha in (0.5, 1.0, 10.0, 100.0):
+        module.alpha = torch.tensor(alpha, dtype=torch.float64, requires_grad=True)
+        weights = module(given)
+        entropy = -torch.xlogy(weights, weights).sum(dim=0)
+        (slope,) = torch.autograd.grad(entropy.sum(), module.alpha)
+        cosine = weights.detach().log() / alpha  # up to a constant of the position, which changes no variance
+        mean = (weights * cosine).sum(dim=0)
+        variance = (weights * (cosine - mean).square()).sum(dim=0)
+        torch.testing.assert_close(slope, -alpha * variance.sum(), rtol=1e-9, atol=1e-12)
+        entropies.append(entropy.detach())
+    for smaller, larger in pairwise(entropies):
+        assert (larger < smaller).all(), "at every position"
 
 
 def test_lengths_count_for_nothing() -> None:
