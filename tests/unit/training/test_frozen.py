@@ -178,7 +178,7 @@ def test_untouched_network_through_the_maps(store: Store) -> None:
 
 
 def test_record_of_a_frozen_run(store: Store) -> None:
-    record = execute(tiny_config(**LOW), profile="standard", criteria="c", device="cpu")
+    record = execute(tiny_config(**LOW), profile="standard", criteria="", device="cpu")
     assert record["config"]["frozen"] == "low" and record["config"]["data"]["windows"] == 3
     assert record["versions"]["maps"] == 1 and record["untouched"]["test"]["recall_at_1"] > 0
 
