@@ -123,10 +123,14 @@ class Training:
             pairs=None if drawn.pairs is None else tuple(part.to(self.device) for part in drawn.pairs),
         )
 
-    def ahead(self) -> np.ndarray:
-        """Rows of the maps that the steps to come train on; none where windows are fresh."""
-        steps = range(self.step + 1, self.config.steps + 1) if self.config.data.windows else ()
-        return np.unique(np.concatenate([np.empty(0, np.int64), *(self.maps.rows(self.drawn(s)) for s in steps)]))
+    def needed(self) -> np.ndarray:
+        """Rows of the maps that all steps train on, unless windows are fresh, and that looks will look at."""
+        assert self.maps is not None
+        config = self.config
+        steps = range(1, config.steps + 1) if config.data.windows else ()
+        looks = {"validation": True, "test": config.evaluation.test, "seen": config.evaluation.seen_every > 0}
+        looked = [self.maps.views(looked_at(self.sets.evaluation[role])) for role, wanted in looks.items() if wanted]
+        return np.unique(np.concatenate([self.maps.rows(d) for d in (*map(self.drawn, steps), *looked)]))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Named losses of a batch; the trunk in the precision of the configuration, everything behind it in fp32.
@@ -147,14 +151,16 @@ class Training:
             ``curve``, ``selected`` and ``last`` of a record, and ``seconds`` spent in steps and evaluations.
 
         Raises:
-            UserError: if the model or the data set has not what is to be measured; if a loss, a weight or a map of
-                object attention is not finite: names step and arm, and keeps the last good checkpoint.
+            UserError: if the model or the data set has not what is to be measured; if there is no space for the maps of
+                frozen stages; if a loss, a weight or a map of object attention is not finite: names step and arm, and
+                keeps the last good checkpoint.
         """
         with arithmetic(self.config.deterministic):
             try:
                 if self.maps is not None:
-                    looked = self.maps.views(np.concatenate([looked_at(s) for s in self.sets.evaluation.values()]))
-                    self.maps.file.require(np.concatenate([self.ahead(), self.maps.rows(looked)]))
+                    rows = self.needed()
+                    self.maps.file.require(rows)
+                    self.maps.file.fill(rows, f"maps of {self.config.label}")
                 self.kept = measures.check(self.embedder, self.sets)
                 return self._train() if self.config.steps else self._measure()
             except FloatingPointError as error:
@@ -168,8 +174,6 @@ class Training:
 
     def _train(self) -> dict[str, Any]:
         since = self.resume()  # losses since the last evaluation
-        if self.maps is not None:
-            self.maps.file.fill(self.ahead(), f"maps of {self.config.label}")
         waiting: list[dict[str, Tensor]] = []  # losses since the last look
         saved = started = time.monotonic()
         if self.config.evaluation.start and not self.curve:
