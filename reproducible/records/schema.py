@@ -64,6 +64,7 @@ class _Check:
 
     def __init__(self, record: RunRecord, where: str) -> None:
         self.record, self.where = record, where
+        self.recalls: dict[str, list[str]] = {}  # of the first look at each role
 
     def all(self) -> None:
         self.labels()
@@ -110,7 +111,8 @@ class _Check:
 
     def curve(self) -> None:
         curve, config, looks = self.record["curve"], self.config, self.looks
-        steps = list(range(looks.every, config.steps + 1, looks.every)) or [0]
+        first = 0 if looks.start or not config.steps else looks.every
+        steps = list(range(first, config.steps + 1, looks.every))
         held = isinstance(curve, list) and len(curve) == len(steps)
         self.must(held, "curve", f"a list of {len(steps)} points", curve)
         self.points = dict(zip(steps, curve, strict=True))
@@ -134,6 +136,9 @@ class _Check:
                 self.look(look, f"{path}: test", self.sizes, ("hits", *within))
             else:
                 self.look(look, f"{path}: {role}")
+                recalls = [name for name in RECALLS if name in look]
+                known = self.recalls.setdefault(role, recalls)
+                self.must(recalls == known, f"{path}: {role}", f"with {', '.join(known)}, as before", recalls)
 
     def look(
         self, look: Any, path: str, sizes: tuple[int, int] = (0, 0), more: Sequence[str] = (), near: bool = False
@@ -228,6 +233,7 @@ class _Check:
             text = name in ("python", "torch", "platform", "device", "precision")
             held = _text(value) if text else _number(value) and value >= 0
             self.must(held, f"environment: {name}", "a text" if text else "a number, not negative", value)
+        self.must(_whole(found["threads"]), "environment: threads", "a whole number", found["threads"])
         wanted = self.config.precision
         self.must(found["precision"] == wanted, "environment: precision", wanted, found["precision"])
 

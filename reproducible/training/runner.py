@@ -19,6 +19,7 @@ from torch import nn
 
 from reproducible import registry
 from reproducible.config import Component, EvaluationConfig, RunConfig, digest, to_dict
+from reproducible.data.division import identity
 from reproducible.data.store import Store, open_store
 from reproducible.models import build_model
 from reproducible.processes import end_with_parent
@@ -53,13 +54,17 @@ def weights_hash(config: RunConfig) -> str:
 
 def run_digest(config: RunConfig, store: Store) -> str:
     """The name of a run on this data."""
-    return digest(config, data=store.fingerprint, weights=weights_hash(config), versions=registry.versions(config))
+    return _name(config, identity(store))
+
+
+def _name(config: RunConfig, data: str) -> str:
+    return digest(config, data=data, weights=weights_hash(config), versions=registry.versions(config))
 
 
 def digests(configs: Sequence[RunConfig]) -> list[str]:
     """The names of runs; each data set is opened once."""
-    stores = {name: open_store(name) for name in sorted({config.data.name for config in configs})}
-    return [run_digest(config, stores[config.data.name]) for config in configs]
+    known = {name: identity(open_store(name)) for name in sorted({config.data.name for config in configs})}
+    return [_name(config, known[config.data.name]) for config in configs]
 
 
 def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "auto") -> RunRecord:
@@ -102,7 +107,7 @@ def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "au
             "digest": name,
             "criteria": criteria,
             "config": to_dict(replace(config, study="", arm=""), sparse=True),
-            "data": store.fingerprint,
+            "data": identity(store),
             "weights": weights_hash(config),
             "versions": versions,
             **result,

@@ -55,7 +55,7 @@ def whole(config: RunConfig, validation: Sequence[float] = (), selected: int = 0
         labels: other values of ``profile``, ``criteria``, ``environment`` ... of the record.
     """
     looks, plain = config.evaluation, replace(config, study="", arm="")
-    steps = list(range(looks.every, config.steps + 1, looks.every)) or [0]
+    steps = list(range(0 if looks.start or not config.steps else looks.every, config.steps + 1, looks.every))
     curve: list[dict[str, Any]] = []
     for number, step in enumerate(steps):
         point = {"step": step, "loss": 1.5, "terms": {"binomial_deviance": 1.5}, "validation": look()}
