@@ -207,7 +207,7 @@ def test_the_gap_between_seen_and_unseen_classes() -> None:
 
 def test_quantities_measured_by_a_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They stand in a file of their own; a new measurement takes the place of the study's old ones."""
-    monkeypatch.setattr(saved, "manifests", lambda: tmp_path)
+    monkeypatch.setattr(saved.measured, "manifests", lambda: tmp_path)
     plain = {"level": "real", "study": "baseline", "test": "measured", "quantity": "test_time_ratio"}
     criterion = {**plain, "relation": "<=", "threshold": 1.02, "reason": ""}
     assert saved.measurements() == []
