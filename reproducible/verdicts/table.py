@@ -14,7 +14,7 @@ from reproducible.resources import UserError, manifests, nearest_name
 from reproducible.types import RunRecord
 from reproducible.verdicts.claims import LATE, Records, Row, all_rows
 from reproducible.verdicts.criteria import SOURCES, ClaimSet, load_claims
-from reproducible.verdicts.words import at_steps, bare, combine
+from reproducible.verdicts.words import WEAKEST_FIRST, at_steps, bare, combine
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,10 @@ def verdict_table(
         rows = _by_level(rows)
     columns = [name for name in Row.__dataclass_fields__ if detail or name not in ("criterion", "decides")]
     table = pd.DataFrame([asdict(row) for row in rows], columns=columns).rename(columns={"word": "verdict"})
-    table["length"] = table.pop("short").map(at_steps)
+    table["length"] = [
+        at_steps(steps) if bare(word) in WEAKEST_FIRST else ""
+        for word, steps in zip(table["verdict"], table.pop("short"), strict=True)
+    ]
     texts = {claim.id: claim for claim in claims.claims}
     for name in ("claim", "published", "expectation"):
         table[f"{name}_text" if name == "claim" else name] = [getattr(texts[i], name) for i in table["claim"]]

@@ -218,6 +218,16 @@ def test_a_criterion_set_after_its_result_says_so_beside_its_word() -> None:
     assert (row.word, row.after_result) == ("supported (criterion set after its result)", True)
 
 
+def test_what_has_no_verdict_has_no_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = (claim(difference(), id="D01"), claim(difference(untestable="too few steps"), id="D02"))
+    monkeypatch.setattr(table, "load_claims", lambda: ClaimSet(1, {}, entries))
+    curve = [{"step": step, "validation": {"map_at_r": float(step)}} for step in (50, 100)]
+    records = [{**run, "curve": curve} for run in arms(new=np.add(OLD, 3), old=OLD)]
+    found = verdict_table(records_by_study={"baseline": records}).set_index("claim")
+    assert found["length"].to_dict() == {"D01": "at 100 steps", "D02": ""}
+    assert found["verdict"]["D02"] == "not testable here (too few steps)"
+
+
 def test_the_headline_counts_authors_claims_only() -> None:
     rows = [("author", "real", "supported", False), ("author", "real", "supported (1 of 1 hold)", False)]
     rows += [("author", "controlled", "not run (2 of 5 draws)", False), ("reviewer", "real", "contradicted", False)]
