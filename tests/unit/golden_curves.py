@@ -1,29 +1,40 @@
-"""Five steps of every component, written down: ``python tests/unit/golden_curves.py`` writes tests/golden/curves.json.
+"""What every component computes, written down: ``python tests/unit/golden_curves.py`` writes tests/golden/curves.json.
 
 The digest of a run holds the behaviour version of each component. A component that computes something else under the
-same version would make old records stand for new computations; its curve moves, and ``test_golden.py`` fails until the
-version in ``reproducible/registry.py`` is raised and the curves are written anew. Each component is driven by plain
-gradient descent, so that its curve depends on no other one; ``training`` is the loop with all that belongs to it.
+same version would make old records stand for new computations; its numbers move, and ``test_golden.py`` fails until the
+version in ``reproducible/registry.py`` is raised and the numbers are written anew.
+
+Each component is there as it is by itself, by ``kind/name``, and backbones and losses in every form that the committed
+records have of them, by ``kind/name {options}``, so that no recorded variant can change unseen; those of models are in
+``golden_models.py``. Backbones, models and losses are driven by plain gradient descent for five steps, so that a curve
+depends on no other component; ``training`` is the loop with all that belongs to it, ``maps`` the loop behind a frozen
+stage. Networks of other packages with initial values of their own are left out: they have no records.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from at_hand import backbone
-from tiny_runs import TinyTrunk, make_store, register, training
+from at_hand import at_hand
+from recorded import configurations
+from tiny_runs import TinyTrunk, make_store, register, tiny_config, training
 from torch import Tensor
 
 from reproducible import registry
-from reproducible.config import EvaluationConfig, Term
+from reproducible.config import Component, DataConfig, EvaluationConfig, Term
+from reproducible.data.augmentation import augmentation
+from reproducible.data.sampler import build_sampler
 from reproducible.losses.objective import build_objective
+from reproducible.training import measures
 from reproducible.training.seeding import initialise
 from reproducible.types import Batch, Output, Scale
 
@@ -31,6 +42,7 @@ FILE = Path(__file__).parents[1] / "golden" / "curves.json"
 STEPS = 5
 TOLERANCE = 1e-4
 Golden = dict[str, Any]
+Options = Mapping[str, Any]
 OPTIONS: dict[str, dict[str, Any]] = {  # where the defaults are not for the small trunk and two learners of size 4
     "deml": {"scales": 2, "branches": 2, "dim": 16, "at": "low", "hidden": 4, "layers": ["high"]},
     "abe": {"dim": 16, "branches": 2},
@@ -44,6 +56,14 @@ OPTIONS: dict[str, dict[str, Any]] = {  # where the defaults are not for the sma
     "pml": {"name": "ContrastiveLoss"},
 }
 PLACED = ("abe", "diablo")  # their gates stand at stages of GoogLeNet
+SAMPLERS: dict[str, tuple[int, int]] = {"pk": (3, 4), "image_wise": (4, 3)}  # P and K
+_VEM = Component("vem", {"dim": 6, "std": 1.0})
+_DEML = Component("deml", {"scales": 2, "branches": 3, "dim": 24, "at": "low", "hidden": 3, "layers": ["high"]})
+MEASURED = {  # models that the measures look at
+    **dict.fromkeys(("clusters", "gate", "variances"), _VEM),
+    **dict.fromkeys(("branches", "windows", "attributes"), _DEML),
+    "granularity": Component("sgml", OPTIONS["sgml"]),
+}
 
 
 def draw(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -55,7 +75,7 @@ def descend(parameters: Iterable[Tensor], value: Callable[[], Tensor], share: fl
     found, moved = [], list(parameters)
     for _ in range(STEPS):
         loss = value()
-        gradients = torch.autograd.grad(loss, moved)
+        gradients = torch.autograd.grad(loss, moved, materialize_grads=True)  # some terms leave learners alone
         found.append(loss.item())
         with torch.no_grad():
             size = torch.stack([p.norm() for p in moved]).norm() / torch.stack([g.norm() for g in gradients]).norm()
@@ -64,18 +84,18 @@ def descend(parameters: Iterable[Tensor], value: Callable[[], Tensor], share: fl
     return found
 
 
-def backbone_curve(name: str) -> list[float]:
+def backbone_curve(name: str, options: Options) -> list[float]:
     """Every stage enters: mean square over the last map."""
-    network = backbone(name).double()
+    network = registry.build("backbone", name, **options).double()
     images = 255 * draw(2, 3, 64, 64, seed=1)
     return descend(network.parameters(), lambda: network(images)[network.last].square().mean(), share=0.001)
 
 
-def model_curve(name: str) -> list[float]:
+def model_curve(name: str, options: Options) -> list[float]:
     """All that an output holds enters, on the small trunk or, for models with fixed places, on the compact one."""
     small = name not in PLACED
     trunk = TinyTrunk() if small else registry.build("backbone", "compact_googlenet")
-    model = registry.build("model", name, trunk, **OPTIONS.get(name, {}))
+    model = registry.build("model", name, trunk, **options)
     initialise(model, 3)
     side = 32 if small else 48
     images = 255 * draw(3, 3, side, side, seed=2, dtype=torch.float32)
@@ -92,54 +112,123 @@ def model_curve(name: str) -> list[float]:
     return descend(trained, value, share=0.05 if small else 0.005)
 
 
-def loss_curve(name: str) -> list[float]:
-    """Two learners over six images of three classes, with gates, a penalty and attributes; the same chance in every
-    step."""
-    objective = build_objective([Term(name, OPTIONS.get(name, {}))]).double()
+def loss_curve(name: str, options: Options) -> list[float]:
+    """Two learners of size 4, or as many of the size that the options say, over six images of three classes, with
+    gates, a penalty and attributes; the same chance in every step."""
+    objective = build_objective([Term(name, options)]).double()
     initialise(objective, 3)
     labels = torch.tensor([0, 0, 1, 1, 2, 2])
-    inputs = tuple(draw(6, 8, seed=10 + j) - 0.3 for j in range(2))
-    weights = tuple((draw(4, 8, seed=20 + j) - 0.5).requires_grad_() for j in range(2))
-    batch = Batch(torch.empty(6, 3, 1, 1), labels, attributes=(draw(6, 8, seed=30) < 0.4).float())
+    scales, branches, dim = options.get("scales", 1), options.get("branches", 2), options.get("dim", 4)
+    inputs = tuple(draw(6, 8, seed=10 + j) - 0.3 for j in range(scales * branches))
+    weights = tuple((draw(dim, 8, seed=20 + j) - 0.5).requires_grad_() for j in range(scales * branches))
+    batch = Batch(torch.empty(6, 3, 1, 1), labels, attributes=(draw(6, 2 * dim, seed=30) < 0.4).float())
+
+    def scale(learners: tuple[Tensor, ...], part: slice) -> Scale:
+        gates = torch.sigmoid(torch.stack(learners[part]))[..., None, None]
+        return Scale(learners[part], inputs[part], weights[part], gates)
 
     def value() -> Tensor:
         learners = tuple(x @ w.T for x, w in zip(inputs, weights, strict=True))
         penalties = {"L_var": sum(x.var(dim=0).mean() for x in learners)}
-        gates = torch.sigmoid(torch.stack(learners))[..., None, None]
-        scales = (Scale(learners, inputs, weights, gates),)
-        output = Output(F.normalize(learners[0]), scales, attributes=torch.cat(learners, dim=1), penalties=penalties)
+        parts = tuple(scale(learners, slice(i * branches, (i + 1) * branches)) for i in range(scales))
+        attributes = torch.cat(learners[:2], dim=1)
         torch.manual_seed(5)
+        output = Output(F.normalize(learners[0]), parts, attributes=attributes, penalties=penalties)
         return sum(objective(output, batch).values())
 
     return descend([*weights, *objective.parameters()], value, share=0.05)
 
 
-def training_curve() -> list[float]:
+def drawn(name: str, options: Options) -> list[float]:
+    """Indices and pairs of two batches from classes of 2 to 6 images."""
+    labels = np.repeat(np.arange(5), np.arange(2, 7))
+    p, k = SAMPLERS[name]
+    data = DataConfig(sampler=Component(name, options), classes_per_batch=p, images_per_class=k)
+    sampler, chance = build_sampler(data, labels, range(5)), torch.Generator().manual_seed(7)
+    batches = [sampler.draw(chance) for _ in range(2)]
+    return [float(x) for indices, pairs in batches for part in (indices, *(pairs or ())) for x in part.tolist()]
+
+
+def boxes(name: str, options: Options) -> list[float]:
+    """Windows of training and of evaluation in a square, a wide and a tall image."""
+    recipe, aspects = augmentation(DataConfig(augmentation=name)), torch.tensor([1.0, 1.7, 0.6], dtype=torch.float64)
+    found = recipe.training(3, 160, aspects, torch.Generator().manual_seed(7)), recipe.evaluation(3, 160, aspects)
+    return torch.cat(found).flatten().tolist()
+
+
+def measured(name: str, options: Options) -> list[float]:
+    """All numbers of a model that has not been trained, by the order of their names."""
+    store, evaluation = make_store(), EvaluationConfig(every=1, measures=(name,))
+    if name == "attributes":
+        parts = tuple((str(number // 3), ("", "acute", "grave")[number % 3], "dot") for number in range(81))
+        store = replace(store, class_parts=parts)
+    if name == "granularity":
+        bits = (np.arange(len(store.labels))[:, None] >> np.arange(4) & 1).astype(np.float32)
+        store = replace(store, attributes=bits, attribute_names=tuple("abcd"))
+    with tempfile.TemporaryDirectory() as folder:
+        run = training(Path(folder), store, model=MEASURED[name], evaluation=evaluation)
+        run.kept = measures.check(run.embedder, run.sets)
+        run.refresh(0)
+        numbers, _ = measures.at_look(run.embedder, run.sets)
+        numbers |= measures.at_end(run.embedder, run.sets)
+    return [float(x) for key in sorted(numbers) for x in np.ravel(numbers[key])]
+
+
+def training_curve(**changes: Any) -> list[float]:
     """Loss and validation MAP@R: order, crops, initial values, optimiser, schedule, evaluation."""
     with tempfile.TemporaryDirectory() as folder:
         evaluation = EvaluationConfig(every=1)
-        curve = training(Path(folder), make_store(), steps=STEPS, evaluation=evaluation).run()["curve"]
+        curve = training(Path(folder), make_store(), steps=STEPS, evaluation=evaluation, **changes).run()["curve"]
     return [point["loss"] for point in curve] + [point["validation"]["map_at_r"] for point in curve]
 
 
-CURVES = {"backbone": backbone_curve, "model": model_curve, "loss": loss_curve}
+def maps_curve() -> list[float]:
+    """The same of fixed windows behind a frozen stage."""
+    return training_curve(frozen="low", data=replace(tiny_config().data, windows=3))
+
+
+KINDS: dict[str, Callable[[str, Options], list[float]]] = {
+    "backbone": backbone_curve,
+    "model": model_curve,
+    "loss": loss_curve,
+    "sampler": drawn,
+    "augmentation": boxes,
+    "measure": measured,
+}
+RUNS = {"training": (lambda: registry.LOOP, training_curve), "maps": (lambda: registry.MAPS, maps_curve)}
+DESCENDED = ("backbone", "model", "loss")
 
 
 def names() -> list[str]:
-    """``kind/name`` of every registered component, and the loop."""
-    return [f"{kind}/{name}" for kind in CURVES for name in registry.REGISTRY[kind]] + ["training"]
+    """Every registered component as it is by itself, ``kind/name``, and the loop."""
+    found = [(kind, name) for kind in KINDS for name in registry.REGISTRY[kind]]
+    return [f"{kind}/{name}" for kind, name in found if kind != "backbone" or at_hand(name)] + [*RUNS]
+
+
+def recorded() -> list[str]:
+    """``kind/name {options}`` of every backbone and loss of the committed records that has options."""
+    found = set()
+    for config in configurations():
+        losses = [("loss", term) for term in config.get("objective", ())]
+        for kind, part in [("backbone", config.get("backbone", {})), *losses]:
+            if part.get("options"):
+                found.add(f"{kind}/{part['name']} {json.dumps(part['options'], sort_keys=True)}")
+    return sorted(found)
 
 
 def compute(component: str) -> Golden:
-    """Version and curve of a component as they are now."""
-    if component == "training":
-        return {"version": registry.LOOP.version, "curve": training_curve()}
-    kind, name = component.split("/")
-    return {"version": registry.entry(kind, name).version, "curve": CURVES[kind](name)}
+    """Version and numbers of a component as they are now."""
+    if component in RUNS:
+        entry, curve = RUNS[component]
+        return {"version": entry().version, "curve": curve()}
+    named, _, options = component.partition(" ")
+    kind, name = named.split("/")
+    given = json.loads(options) if options else OPTIONS.get(name, {})
+    return {"version": registry.entry(kind, name).version, "curve": KINDS[kind](name, given)}
 
 
 def complaint(component: str, now: Golden, golden: Golden) -> str:
-    """What is wrong with a component whose curve was written down before; empty if nothing is."""
+    """What is wrong with a component whose numbers were written down before; empty if nothing is."""
     same = now["curve"] == pytest.approx(golden["curve"], rel=TOLERANCE)
     if now["version"] != golden["version"]:
         return f"{component} has version {now['version']}: write its curve with python {Path(__file__).name}"
@@ -152,14 +241,15 @@ def complaint(component: str, now: Golden, golden: Golden) -> str:
 
 
 def main() -> None:
-    """Write all curves."""
+    """Write all of them."""
     torch.set_num_threads(1)
-    components = names()  # without the small trunk, which is not the library's
-    with pytest.MonkeyPatch.context() as patch:
+    components = [*names(), *recorded()]  # without the small trunk, which is not the library's
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as cache:
         patch.setenv("REPRODUCIBLE_PROGRESS", "0")
+        patch.setenv("REPRODUCIBLE_CACHE", cache)
         register(patch)
-        found = {name: compute(name) for name in components}
-    FILE.write_text(json.dumps(found, indent=1) + "\n")
+        lines = [f" {json.dumps(name)}: {json.dumps(compute(name))}" for name in components]
+    FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from recorded import configurations
 from torch import Tensor, nn
 
-from reproducible import records, registry
+from reproducible import registry
 from reproducible.training.seeding import initialise
 from reproducible.types import Output
 
@@ -24,6 +25,7 @@ FILE = Path(__file__).parents[1] / "golden" / "models.json"
 TRUNK, OTHER = "compact_googlenet", "efficientnet_lite0"
 INPUT, VIEW = 48, 64
 TOLERANCE = 1e-4
+SIZES = ("dim", "hidden")  # options that say how large a layer is, not what it computes; a dim of 0 is none
 WHOLE = {  # on BVLC GoogLeNet as recorded, at a smaller input
     "deml": {"scales": 2, "branches": 1, "zoom": "attention"},
     "vem": {"gate": "inverse_variance"},
@@ -33,26 +35,34 @@ Numbers = dict[str, list[float]]
 
 
 def recorded() -> dict[str, Case]:
-    """Every recorded option set of a model with what it is called with, by a name."""
+    """Every recorded option set of a model with what it is called with, by a name; of sets that differ in
+    :data:`SIZES` alone, the first."""
     found: dict[str, Case] = {}
-    for study in records.committed():
-        for record in records.load(study):
-            config = record["config"]
-            model, backbone = config.get("model", {"name": "unified"}), config.get("backbone", {}).get("name")
-            if backbone == OTHER and model.get("options", {}).get("stages"):
-                continue
-            data = config["data"]
-            case = {
-                "model": model["name"],
-                "options": model.get("options", {}),
-                "view": bool(data.get("view_size")),
-                "boxes": bool(data.get("boxes")),
-            }
-            whole = backbone is None and WHOLE.get(model["name"], {None: None}).items() <= case["options"].items()
-            for trunk in (TRUNK, "bvlc_googlenet") if whole else (TRUNK,):
-                made = {**case, "trunk": trunk}
-                found[json.dumps(made, sort_keys=True)] = made
-    return dict(sorted(found.items()))
+    for config in configurations():
+        model, backbone = config.get("model", {"name": "unified"}), config.get("backbone", {}).get("name")
+        if backbone == OTHER and model.get("options", {}).get("stages"):
+            continue
+        data = config["data"]
+        case = {
+            "model": model["name"],
+            "options": model.get("options", {}),
+            "view": bool(data.get("view_size")),
+            "boxes": bool(data.get("boxes")),
+        }
+        whole = backbone is None and WHOLE.get(model["name"], {None: None}).items() <= case["options"].items()
+        for trunk in (TRUNK, "bvlc_googlenet") if whole else (TRUNK,):
+            made = {**case, "trunk": trunk}
+            found[json.dumps(made, sort_keys=True)] = made
+    first: dict[str, str] = {}
+    for name, case in sorted(found.items()):
+        sizeless = {key: value for key, value in case["options"].items() if key not in SIZES or not value}
+        first.setdefault(json.dumps({**case, "options": sizeless}, sort_keys=True), name)
+    return {name: found[name] for name in sorted(first.values())}
+
+
+def about(case: Mapping[str, Any]) -> str:
+    """The name of a case, as in :func:`recorded`."""
+    return json.dumps({name: case[name] for name in ("model", "options", "trunk", "view", "boxes")}, sort_keys=True)
 
 
 def compute(case: Mapping[str, Any]) -> Case:
