@@ -31,11 +31,16 @@ def verdicts(
     source: Annotated[str, typer.Option(help="DeML, VEM, DIABLO, SGML, Review or Cross-paper; empty: all.")] = "",
     detail: Annotated[bool, typer.Option("--detail", help="All columns: intervals, margins, p-values, ...")] = False,
 ) -> None:
-    """The verdict on every claim, computed now from the committed records."""
+    """The verdict on every claim, computed now from the committed records.
+
+    The column stale, where there is one, counts runs that are out of date: a component of theirs computes something
+    else by now, and `study run` runs them again.
+    """
     from reproducible.verdicts.table import headline, verdict_table
 
     table = verdict_table(source or None)
-    shown = table if detail else table[["claim", "level", "verdict", "length", "mean", "margin", "comparison"]]
+    columns = ["claim", "level", "verdict", "length", "mean", "margin", *(["stale"] if table["stale"].any() else [])]
+    shown = table if detail else table[[*columns, "comparison"]]
     typer.echo(shown.to_string(index=False, max_colwidth=60, float_format="{:.1f}".format, na_rep=""))
     typer.echo(str(headline(table)))
 

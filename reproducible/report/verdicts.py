@@ -66,6 +66,8 @@ def claims_on_page(
             found["draws that select step 0"] = [f"{n}" if n else "" for n in table["at_start"]]
         if table["criteria_changed"].any():
             found["criteria"] = ["changed since" if changed else "" for changed in table["criteria_changed"]]
+        if table["stale"].any():
+            found["runs out of date"] = [f"{n}" if n else "" for n in table["stale"]]
     return pd.DataFrame(found)
 
 

@@ -47,6 +47,7 @@ class Row:
         short: steps of the runs, where the word holds at that length only (:mod:`reproducible.verdicts.lengths`).
         after_result: the criterion was set when its result was known; it stays out of the headline.
         criteria_changed: some record ran under other criteria for its study than those in the file now.
+        stale: runs of its arms that are out of date (:func:`reproducible.records.stale`).
     """
 
     claim: str
@@ -83,6 +84,7 @@ class Row:
     short: tuple[int, ...] = ()
     criteria_changed: bool = False
     after_result: bool = False
+    stale: int = 0
 
 
 def evaluate(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reproducible.records import measurements
+from reproducible.records import measurements, stale
 from reproducible.types import RunRecord
 from reproducible.verdicts.contrasts import PRIMARY, baselines, by_run, fails_here, look, paired, terms
 from reproducible.verdicts.lengths import halved, long_enough_arm, starts, steps_of
@@ -42,6 +42,8 @@ def measure(criterion: Criterion, records: Sequence[RunRecord]) -> dict[str, Any
         return found | _measured(criterion, usable)
     judged = _seed_spread if criterion["test"] == "seed_spread" else _judged
     found |= judged(criterion, usable)
+    arms = {term.run for term in terms(criterion)}
+    found["stale"] = sum(record["arm"] in arms and bool(stale(record)) for record in usable)
     return found | {"short": _too_short(criterion, usable, found["word"], judged)}
 
 

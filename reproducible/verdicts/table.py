@@ -114,5 +114,6 @@ def _by_level(rows: Sequence[Row]) -> list[Row]:
         short = tuple(sorted({steps for row in group for steps in row.short}))
         late = any(row.after_result for row in group)
         verdict += f" {LATE}" if late and LATE not in verdict else ""
-        joined.append(replace(group[0], word=verdict, fails_here=failing, short=short, after_result=late))
+        stale = max(row.stale for row in group)
+        joined.append(replace(group[0], word=verdict, fails_here=failing, short=short, after_result=late, stale=stale))
     return joined

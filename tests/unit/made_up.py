@@ -40,6 +40,7 @@ def record(arm: str, draw: int, recall: Any, *, seed: int = 0, **changes: Any) -
         "digest": f"{arm}{draw}{seed}",
         "criteria": "",
         "config": {},
+        "versions": {},
         "curve": [],
         "untouched": {"test": {"recall_at_1": 20.0}},
         "selected": {"step": 100, "not_converged": False, "test": look(recall)},

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from whole_records import asked, whole
 
-from reproducible import records
+from reproducible import records, registry
 from reproducible.config import RunConfig, from_dict
 from reproducible.records import files
 from reproducible.resources import UserError
@@ -66,6 +66,41 @@ def test_arm_that_changed_is_run_again(trials: Any, executed: list[RunConfig], t
     trials("baseline-4")
     assert len(list(running.carry_out(BASELINE, "standard", standing=asked, folder=tmp_path))) == 30
     assert {from_dict(RunConfig, r["config"]).optimiser.lr for r in records.load("baseline", tmp_path)} == {3e-4}
+
+
+def test_arm_whose_components_changed_is_run_again(
+    trials: Any, executed: list[RunConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loss with a higher behaviour version: every record of the arms that use it is replaced, and no other."""
+    trials("baseline-0")
+    assert len(list(running.carry_out(BASELINE, "standard", standing=asked, folder=tmp_path))) == 30
+    entry = registry.REGISTRY["loss"]["activation_decay"]
+    monkeypatch.setitem(registry.REGISTRY["loss"], "activation_decay", replace(entry, version=entry.version + 1))
+    executed.clear()
+    again = list(running.carry_out(BASELINE, "standard", standing=asked, folder=tmp_path))
+    assert {record["arm"] for record in again} == {"u512-lact-printed", "u512-lact-tuned", "u64-lact-tuned"}
+    assert all(record["versions"]["loss/activation_decay"] == entry.version + 1 for record in again)
+    assert len(records.load("baseline", tmp_path)) == 30
+    assert list(running.carry_out(BASELINE, "standard", standing=asked, folder=tmp_path)) == []
+
+
+def test_with_deml_at_version_2_its_arms_are_wanted_and_today_nothing_is(
+    executed: list[RunConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the committed records; nothing is written."""
+    deml = STUDIES["deml"]
+    monkeypatch.setattr(running, "_take_over", lambda *_: None)
+    recorded = {records.key_of(r) for r in records.load("deml")}
+
+    def wanted() -> set[str]:
+        runs = running.carry_out(deml, "standard", standing=asked, keep=False)
+        return {record["arm"] for record in runs if records.key_of(record) in recorded}
+
+    assert wanted() == set()
+    entry = registry.REGISTRY["model"]["deml"]
+    monkeypatch.setitem(registry.REGISTRY["model"], "deml", replace(entry, version=2))
+    tier = {arm.name for arm in deml.arms if arm.tier == "A"} & {arm for arm, *_ in recorded}
+    assert wanted() == {name for name in tier if deml.config(name, 0).model.name == "deml"}
 
 
 @pytest.mark.parametrize("profile", ["smoke", "quick"])

@@ -14,7 +14,8 @@ import pytest
 from made_up import OLD, arms, claim, difference, judge, look
 
 from reproducible import records as saved
-from reproducible import resources
+from reproducible import registry, resources
+from reproducible.config import RunConfig, from_dict
 from reproducible.resources import UserError
 from reproducible.verdicts import table
 from reproducible.verdicts.claims import all_rows, evaluate
@@ -137,6 +138,21 @@ def test_records_under_other_criteria_are_flagged() -> None:
     for run in records["baseline"]:
         run["criteria"] = criteria_hash(made, "baseline")
     assert not all_rows(made, records)[0].criteria_changed
+
+
+def test_runs_that_are_out_of_date_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of the runs that a verdict rests on used a component that computes something else by now."""
+    made, records = family(1)
+    assert all_rows(made, records)[0].stale == 0
+    for run in records["baseline"][:2]:
+        run["config"] = {"model": {"name": "vem"}}
+        run["versions"] = registry.versions(from_dict(RunConfig, run["config"]))
+    assert all_rows(made, records)[0].stale == 0
+    entry = registry.REGISTRY["model"]["vem"]
+    monkeypatch.setitem(registry.REGISTRY["model"], "vem", replace(entry, version=entry.version + 1))
+    assert all_rows(made, records)[0].stale == 2
+    monkeypatch.setattr(table, "load_claims", lambda: made)
+    assert list(verdict_table(records_by_study=records)["stale"]) == [2]
 
 
 def test_the_table_has_one_row_a_claim_and_level() -> None:
