@@ -237,7 +237,7 @@ def test_a_criterion_set_after_its_result_says_so_beside_its_word() -> None:
 def test_what_has_no_verdict_has_no_length(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = (claim(difference(), id="D01"), claim(difference(untestable="too few steps"), id="D02"))
     monkeypatch.setattr(table, "load_claims", lambda: ClaimSet(1, {}, entries))
-    curve = [{"step": step, "validation": {"map_at_r": float(step)}} for step in (50, 100)]
+    curve = [{"step": step, "validation": {"map_at_r": float(step)}} for step in (25, 50, 75, 100)]
     records = [{**run, "curve": curve} for run in arms(new=np.add(OLD, 3), old=OLD)]
     found = verdict_table(records_by_study={"baseline": records}).set_index("claim")
     assert found["length"].to_dict() == {"D01": "at 100 steps", "D02": ""}
