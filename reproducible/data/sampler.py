@@ -110,39 +110,38 @@ class ImageWise:
     Args:
         labels: (N,) class id of every image of a store, as of :class:`PKSampler`.
         classes: the class ids to draw from, two at least.
-        p: anchors in a batch (60 in the document).
-        k: images for each anchor: three.
+        p, k: a batch has P K / 3 anchors, rounded down, so that it has no more images than one of P classes with K
+            images each (60 in the document, which are 60 x 3).
 
     Raises:
-        UserError: k other than 3; p below 1 or above the number of images; a class named twice; a class with fewer
-            than two images, which has no positive pair; fewer than two classes.
+        UserError: no anchor, or more than there are images; a class named twice; a class with fewer than two images,
+            which has no positive pair; fewer than two classes.
     """
 
     def __init__(self, labels: np.ndarray, classes: Sequence[int], p: int, k: int) -> None:
-        if k != 3:
-            raise UserError(f"Image-wise sampling: k = {k}, but an anchor, its positive and its negative are 3 images.")
         members = _members(labels, classes, "Image-wise sampling")
         if len(members) < 2:
             raise UserError(f"Image-wise sampling: a negative pair needs 2 classes, there are {len(members)}.")
-        self.p = p
+        self.anchors = p * k // 3
         self._images = torch.cat(members)  # class by class
         sizes = torch.tensor([len(images) for images in members])
         self._size = sizes.repeat_interleave(sizes)  # of each image's class
         self._first = (sizes.cumsum(0) - sizes).repeat_interleave(sizes)  # where that class begins
-        if not 1 <= p <= len(self._images):
-            raise UserError(f"Image-wise sampling: p = {p} anchors a batch, but there are {len(self._images)} images.")
+        if not 1 <= self.anchors <= len(self._images):
+            asked = f"{p} x {k} images are {self.anchors} anchors with two others each"
+            raise UserError(f"Image-wise sampling: {asked}, but there are {len(self._images)} images.")
 
     def draw(self, generator: torch.Generator) -> tuple[np.ndarray, Pairs]:
-        """Indices of one batch into ``labels``: (3 p,) int64, the anchors, then their positives, then their negatives;
-        and p positive and p negative pairs, of each anchor with its own."""
-        anchors = torch.randperm(len(self._images), generator=generator)[: self.p]
+        """Indices of one batch into ``labels``, int64: the anchors, then their positives, then their negatives; and as
+        many positive and negative pairs as there are anchors, of each with its own."""
+        anchors = torch.randperm(len(self._images), generator=generator)[: self.anchors]
         size, first, count = self._size[anchors], self._first[anchors], len(self._images)
-        chance = torch.rand(2, self.p, generator=generator, dtype=torch.float64)
+        chance = torch.rand(2, self.anchors, generator=generator, dtype=torch.float64)
         further, beyond = (chance[0] * (size - 1)).long(), (chance[1] * (count - size)).long()
         positives = first + (anchors - first + 1 + further) % size
         negatives = (first + size + beyond) % count
-        places = torch.arange(self.p)
-        pairs = places, places + self.p, places, places + 2 * self.p
+        places = torch.arange(self.anchors)
+        pairs = places, places + self.anchors, places, places + 2 * self.anchors
         return self._images[torch.cat([anchors, positives, negatives])].numpy(), pairs
 
 

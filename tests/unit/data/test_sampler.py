@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -175,9 +177,8 @@ def test_image_wise_draws_from_the_generator_alone() -> None:
 @pytest.mark.parametrize(
     ("classes", "p", "k", "message"),
     [
-        ([0, 1, 2], 2, 4, "k = 4, but an anchor, its positive and its negative are 3 images"),
-        ([0, 1, 2], 19, 3, "p = 19 anchors a batch, but there are 18 images"),
-        ([0, 1, 2], 0, 3, "p = 0 anchors a batch"),
+        ([0, 1, 2], 19, 3, "19 x 3 images are 19 anchors with two others each, but there are 18 images"),
+        ([0, 1, 2], 1, 2, "1 x 2 images are 0 anchors"),
         ([0, 1, 1], 2, 3, r"Image-wise sampling: classes are named twice: \[0, 1, 1\]"),
         ([0, 11], 2, 3, r"Image-wise sampling: class 11 has 1 image\(s\); a positive pair needs 2"),
         ([0], 2, 3, "a negative pair needs 2 classes, there are 1"),
@@ -192,3 +193,6 @@ def test_the_configuration_names_image_wise_sampling() -> None:
     data = DataConfig(classes_per_batch=60, images_per_class=3, sampler=Component("image_wise"))
     images, pairs = build_sampler(data, FIFTY, range(50)).draw(torch.Generator().manual_seed(0))
     assert len(images) == 180 and [len(part) for part in pairs] == [60] * 4
+    data = replace(data, classes_per_batch=41, images_per_class=4)  # as many images as batch-wise, at most
+    images, pairs = build_sampler(data, FIFTY, range(50)).draw(torch.Generator().manual_seed(0))
+    assert len(images) == 162 and [len(part) for part in pairs] == [54] * 4
