@@ -196,7 +196,7 @@ AT_224 = Study(
         first("u512", 8, curves=True),
         first("u64 u512-lact-printed u512-lact-released u512-lact-tuned u64-lact-tuned", 8, curves=True),
         later("u512-printed u512-printed-lact-printed", 8),
-        smoke="u512",
+        smoke="",
     ),
     tunings=(
         Tuning(
@@ -206,8 +206,7 @@ AT_224 = Study(
         ),
         *LOWER,
     ),
-    live=("u512-lact-tuned", "u512"),
-    live_steps=50,
+    live=(),
     trial_steps=200,
 )
 STUDIES = (ON_GROCERIES, AT_224, ON_GLYPHS, ON_LADDER)

@@ -20,6 +20,7 @@ from reproducible.studies.arms import Arm, first, planned
 from reproducible.studies.base import Study
 from reproducible.studies.benchmarks import GLYPHS, Params, run
 from reproducible.studies.running import carry_out
+from reproducible.types import Asked
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,7 +63,7 @@ STUDY = Study(
 def test_a_new_gate_gets_a_row_in_a_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Its few lines above, one line in the registry, one run: nothing else knows of it."""
     monkeypatch.setitem(registry.REGISTRY["model"], "striped", registry.Entry(f"{__name__}:striped"))
-    found = list(carry_out(STUDY, "smoke", standing=lambda _: "0" * 64, device="cpu"))
+    found = list(carry_out(STUDY, "smoke", standing=lambda _: Asked("0" * 64, frozenset()), device="cpu"))
     table = arm_table(STUDY.arms, found)
     assert table["arm"].tolist() == ["U512", "four striped branches"]
     assert table["draws"].tolist() == ["1 of 1", "1 of 1"]

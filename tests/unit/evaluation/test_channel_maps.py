@@ -76,7 +76,9 @@ def test_maps_and_values_come_back_from_the_file(tmp_path: Path) -> None:
 
 def test_damage_is_named(tmp_path: Path) -> None:
     path = tmp_path / "maps.json"
-    with pytest.raises(UserError, match=r"maps\.json cannot be read \(.*No such file.*studies\.channel_maps makes it"):
+    with pytest.raises(
+        UserError, match=r"maps\.json cannot be read \(.*No such file.*reproducible measure maps makes it"
+    ):
         channel_maps.load(path)
     path.write_text("{")
     with pytest.raises(UserError, match=r"maps\.json cannot be read \(Expecting property name"):

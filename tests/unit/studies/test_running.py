@@ -162,8 +162,7 @@ def test_what_another_study_has_recorded_lies_in_the_run_cache(
     """There a run is found by its digest alone, whatever study and arm it was made for."""
     trials("baseline-0")
     monkeypatch.setenv("REPRODUCIBLE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(runner, "run_digest", lambda config, _: whole(config)["digest"])
-    monkeypatch.setattr(runner, "open_store", lambda name: name)
+    monkeypatch.setattr(runner, "digests", lambda configs: [whole(config)["digest"] for config in configs])
     theirs = whole(replace(BASELINE.config("u64", 3), study="vem", arm="margin"))
     records.save("vem", [theirs], tmp_path)
     assert len(list(running.carry_out(BASELINE, "standard", standing=asked, folder=tmp_path))) == 30

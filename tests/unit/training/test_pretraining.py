@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from tiny_runs import make_store
 from torch import Tensor
 
-from reproducible import cli
 from reproducible.backbones.compact import WEIGHTS, CompactGoogLeNet
+from reproducible.cli import training as verbs
 from reproducible.data import store as stores
 from reproducible.data.store import Store
 from reproducible.resources import UserError
@@ -154,7 +154,7 @@ def test_command_writes_both_files(
     asked: list[str] = []
     monkeypatch.setattr(stores, "open_store", lambda name: (asked.append(name), ten)[1])
     monkeypatch.setattr(pretraining, "Recipe", lambda: TINY)
-    cli.pretrain(tmp_path / "made")
+    verbs.pretrain(tmp_path / "made")
     assert asked == ["glyphs-pretraining"]
     assert {path.name for path in (tmp_path / "made").iterdir()} == {WEIGHTS, FACTS}
     assert "window 0.875  held-out accuracy" in capsys.readouterr().out

@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny_runs import make_store, register, spied, tiny_config, training
 
-from reproducible.config import AUGMENTATIONS
+from reproducible.registry import REGISTRY
 from reproducible.training import sets
 from reproducible.training.evaluate import embed
 
@@ -22,7 +22,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     register(monkeypatch)
 
 
-@pytest.mark.parametrize("name", AUGMENTATIONS)
+@pytest.mark.parametrize("name", REGISTRY["augmentation"])
 def test_every_recipe_trains(name: str, tmp_path: Path) -> None:
     found = training(tmp_path, make_store(), steps=4, data=replace(DATA, augmentation=name)).run()
     assert np.isfinite(found["curve"][0]["loss"]) and found["curve"][0]["validation"]["recall_at_1"] > 0
