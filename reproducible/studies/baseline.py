@@ -196,7 +196,7 @@ AT_224 = Study(
         first("u512", 8, curves=True),
         first("u64 u512-lact-printed u512-lact-released u512-lact-tuned u64-lact-tuned", 8, curves=True),
         later("u512-printed u512-printed-lact-printed", 8),
-        smoke="",
+        smoke="u512",
     ),
     tunings=(
         Tuning(
