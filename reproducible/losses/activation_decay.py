@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reproducible.types import Batch, Output
+from reproducible.types import Batch, Output, at_least_fp32
 
 
 def squared_activation(learners: Sequence[Tensor]) -> Tensor:
@@ -27,7 +27,7 @@ def squared_activation(learners: Sequence[Tensor]) -> Tensor:
     Returns:
         Scalar :math:`\frac{1}{2 I J N} \sum \|x\|^2`, the first term of Eq. 6 without its weight.
     """
-    return torch.stack([x.square().sum(dim=1).mean() for x in learners]).mean() / 2
+    return torch.stack([at_least_fp32(x).square().sum(dim=1).mean() for x in learners]).mean() / 2
 
 
 class ActivationDecay(nn.Module):

@@ -9,6 +9,7 @@ a weight of 1/J here. Its batch of images counts as a mean, as in its metric los
 The port of ABE in HORDE's repository, by the first author of DIABLO, compares each image with *all* images of the
 batch: the term is then :math:`\max(0, m - \|a_{jn} - a_{j'n'}\|^2)` over ordered pairs of learners and all n and n',
 averaged over those that cost something. In its units, cosines above 1/2 at a weight of 1/2, the weight here is 1/4.
+Explained on page: channel-attention.
 """
 
 from __future__ import annotations

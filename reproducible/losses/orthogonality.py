@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from reproducible.types import Batch, Output
+from reproducible.types import Batch, Output, at_least_fp32
 
 
 def orthogonality(weights: Sequence[Tensor]) -> Tensor:
@@ -20,8 +20,9 @@ def orthogonality(weights: Sequence[Tensor]) -> Tensor:
     Args:
         weights: weight matrices, each :math:`(d_j, C)`.
     """
-    grams = (w @ w.T - torch.eye(len(w), device=w.device, dtype=w.dtype) for w in weights)
-    return sum((gram.square().sum() for gram in grams), start=weights[0].new_zeros(()))
+    wide = [at_least_fp32(w) for w in weights]
+    grams = (w @ w.T - torch.eye(len(w), device=w.device, dtype=w.dtype) for w in wide)
+    return sum((gram.square().sum() for gram in grams), start=wide[0].new_zeros(()))
 
 
 class Orthogonality(nn.Module):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from reproducible.types import Batch, Output
+from reproducible.types import Batch, Output, at_least_fp32
 
 
 def unit_rows(weights: Sequence[Tensor]) -> Tensor:
@@ -24,7 +24,8 @@ def unit_rows(weights: Sequence[Tensor]) -> Tensor:
     Returns:
         Scalar: the trace of the Hadamard square of :math:`w w^T - I`, computed in O(d C).
     """
-    return sum(((w.square().sum(dim=1) - 1).square().sum() for w in weights), start=weights[0].new_zeros(()))
+    wide = [at_least_fp32(w) for w in weights]
+    return sum(((w.square().sum(dim=1) - 1).square().sum() for w in wide), start=wide[0].new_zeros(()))
 
 
 class UnitRows(nn.Module):

@@ -8,12 +8,15 @@ import torch.nn.functional as F
 from pytorch_metric_learning import losses as pml_losses
 from torch import Tensor, nn
 
+from reproducible import registry
 from reproducible.config import RunConfig, Term, from_dict, to_dict
 from reproducible.losses.binomial_deviance import BinomialDeviance
 from reproducible.losses.objective import Objective, build_objective
 from reproducible.losses.soft_binomial import SoftBinomialDeviance
 from reproducible.losses.unit_rows import unit_rows
 from reproducible.resources import UserError
+from reproducible.training.seeding import initialise
+from reproducible.training.selfcheck import OPTIONS
 from reproducible.types import Batch, Output, Scale
 
 LABELS = torch.tensor([0, 0, 1, 1, 2, 2])
@@ -95,6 +98,30 @@ def test_parameters_of_a_loss_belong_to_the_objective() -> None:
     learnt = tuple(x.float() for x in output().learners)
     objective(Output(learnt[0], (Scale(learnt),)), batch())["proxy"].backward()
     assert proxies.proxies.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", [n for n in registry.REGISTRY["loss"] if n not in ("penalty", "attribute_bce")])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_losses_of_half_precision_are_those_of_its_values_in_single(name: str, dtype: torch.dtype) -> None:
+    """With lengths whose squares leave the range of half precision; a penalty is the model's own."""
+
+    def rounded(parts: tuple[Tensor, ...], to: torch.dtype) -> tuple[Tensor, ...]:
+        return tuple((300 * part).to(dtype).to(to) for part in parts)
+
+    found = []
+    for to in (dtype, torch.float32):
+        (plain,) = output().scales
+        learnt = rounded(plain.learnt, to)
+        gates = torch.sigmoid(torch.stack(learnt) / 300)[..., None, None]
+        scale = Scale(learnt, rounded(plain.given, to), rounded(plain.weights, to), gates)
+        given = Output(output().embedding.to(dtype).to(to), (scale,), attributes=torch.ones(6, 3).to(to))
+        objective = build_objective([Term(name, OPTIONS.get(name, {}) | ({"dim": 4} if name == "adversary" else {}))])
+        torch.manual_seed(0)
+        initialise(objective, 0)
+        (value,) = objective(given, batch()).values()
+        assert value.dtype == torch.float32 and torch.isfinite(value)
+        found.append(value.item())
+    assert found[0] == pytest.approx(found[1], rel=1e-2)  # sigmoids of gates are rounded
 
 
 def test_terms_go_by_label_name_or_loss() -> None:
