@@ -31,7 +31,7 @@ from reproducible.evaluation.localisation import (
     peaks,
     pointing_hits,
 )
-from reproducible.models.unified import at_least_fp32
+from reproducible.types import at_least_fp32
 
 Maps = Mapping[str, Tensor]
 """Feature maps by layer, the deepest last."""

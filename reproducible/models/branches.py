@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from reproducible.attention.gates import fold, means
 from reproducible.backbones.base import Backbone
-from reproducible.models.unified import Learner, at_least_fp32
+from reproducible.models.unified import Learner
 from reproducible.resources import UserError
-from reproducible.types import Scale
+from reproducible.types import Scale, at_least_fp32
 
 
 @dataclass(frozen=True)

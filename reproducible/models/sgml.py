@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reproducible.backbones.base import Backbone
-from reproducible.models.unified import Learner, at_least_fp32
+from reproducible.models.unified import Learner
 from reproducible.resources import UserError, nearest_name
-from reproducible.types import Output, Scale
+from reproducible.types import Output, Scale, at_least_fp32
 
 LAYERS = ("emb", "fc", "conv")
 

@@ -6,8 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reproducible.backbones.base import Backbone
-from reproducible.models.unified import at_least_fp32
-from reproducible.types import Output, Scale
+from reproducible.types import Output, Scale, at_least_fp32
 
 
 class Untouched(nn.Module):

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from reproducible.attention.squeeze_excitation import SqueezeExcitation
 from reproducible.attention.variance import VarianceEstimation, fold
 from reproducible.backbones.base import Backbone
-from reproducible.models.unified import Learner, Unified, at_least_fp32
+from reproducible.models.unified import Learner, Unified
 from reproducible.resources import UserError, nearest_name
-from reproducible.types import Output, Scale
+from reproducible.types import Output, Scale, at_least_fp32
 
 GATES = ("variance", "inverse_variance", "none", "fixed", "squeeze_excitation")
 PREDICTING = GATES[:3]  # these have the penalty
