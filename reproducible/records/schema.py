@@ -67,6 +67,7 @@ class _Check:
         self.recalls: dict[str, list[str]] = {}  # of the first look at each role
 
     def all(self) -> None:
+        """Look at every key."""
         self.labels()
         self.sizes = self.sets(self.record, "")
         self.curve()
@@ -103,7 +104,7 @@ class _Check:
         """Queries and gallery; returns how many the queries are, and which images each can find, in numbers."""
         for name in ("queries", "gallery"):
             runs = of[name]
-            held = isinstance(runs, list) and all(map(_is_run, runs)) and (name == "gallery" or bool(runs))
+            held = _are_runs(runs) and (name == "gallery" or bool(runs))
             self.must(held, path + name, "a list of class, coarse class and count, in whole numbers", runs)
             self.must(sum(run[2] for run in runs) <= MOST, path + name, f"{MOST} images at most", runs)
         queries, gallery = (sum(run[2] for run in of[name]) for name in ("queries", "gallery"))
@@ -160,7 +161,7 @@ class _Check:
         for name, value in look.items():
             if name in HITS:
                 self.must(_are_hits(value, queries), f"{path}: {name}", f"hits of {queries} queries", value)
-            elif PER_CENT.fullmatch(name):
+            elif _in_per_cent(name):
                 self.must(_number(value) and 0 <= value <= 100, f"{path}: {name}", "from 0 to 100", value)
             else:
                 self.must(_numbers(value), f"{path}: {name}", "a number, or a table of numbers", value)
@@ -257,11 +258,18 @@ def _text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _is_run(value: Any) -> bool:
-    """Class, coarse class and count of a run of equal labels."""
-    if not isinstance(value, list) or len(value) != 3 or not all(type(part) is int for part in value):
+def _are_runs(value: Any) -> bool:
+    """Class, coarse class and count of each run of equal labels."""
+    if not isinstance(value, list) or not all(isinstance(run, list) and len(run) == 3 for run in value):
         return False
-    return 0 <= value[0] <= LARGEST and 0 <= value[1] <= LARGEST and 1 <= value[2] <= MOST
+    if {type(part) for run in value for part in run} - {int}:
+        return False
+    return all(0 <= c <= LARGEST and 0 <= coarse <= LARGEST and 1 <= count <= MOST for c, coarse, count in value)
+
+
+@cache
+def _in_per_cent(name: str) -> bool:
+    return PER_CENT.fullmatch(name) is not None
 
 
 def _are_hits(value: Any, count: int) -> bool:

@@ -105,7 +105,7 @@ def examine(name: str, folder: Path | None = None) -> Report:
         wrong += [f"{place}: {metric} is stated as {a}, computed {b:.4f}" for metric, (a, b) in failing]
         reasons = (f"declared with another {differs}" if differs else "", records.stale(record))
         outdated += [f"{place}: {'; '.join(filter(None, reasons))}"] if any(reasons) else []
-        unsupported.update(metric.rpartition(": ")[2] for metric in records.unsupported(record, compared))
+        unsupported.update({metric.rpartition(": ")[2] for metric in records.unsupported(record, compared)})
     kept = sum(map(records.rescorable, found))
     return Report(len(found), kept, count, tuple(wrong), tuple(outdated), unsupported)
 

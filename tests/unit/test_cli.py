@@ -110,6 +110,32 @@ def test_study_list_shows_arms_costs_and_records() -> None:
     assert "u512-lact-printed" in shown and "tier A" in shown and "min a run" in shown
 
 
+def test_records_of_a_study_are_counted_and_computed_again() -> None:
+    """What is out of date, what differs and what nothing is kept for is said; that is not counted as computed."""
+    listed = call("record", "list").stdout
+    assert "glyph_deml" in listed and "baseline_tuning" in listed and "arms" in listed
+    done = call("record", "verify", "three_sets")
+    assert done.returncode == 0
+    assert "stated, and nothing is kept for it (records): map_at_r (10), r_precision (10)" in done.stdout
+    assert done.stdout.rstrip().endswith("metrics: 0 differ.")
+    trials = call("record", "verify", "three_sets_tuning").stdout
+    assert "4 keep nothing to compute from" in trials and "0 records, 0 metrics: 0 differ." in trials
+
+
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [
+        (("verify", "baselin"), "There are no records of 'baselin'. Did you mean 'baseline'?"),
+        (("add", "nowhere.jsonl.xz"), "nowhere.jsonl.xz: no such file, or no record in it."),
+        (("add", __file__), "test_cli.py: not a file of records"),
+    ],
+)
+def test_records_that_are_not_there(verb: tuple[str, ...], said: str) -> None:
+    done = call("record", *verb)
+    assert done.returncode == 2
+    assert said in done.stderr and "Traceback" not in done.stderr
+
+
 def test_data_list_shows_every_set_with_its_title() -> None:
     shown = call("data", "list").stdout
     assert "groceries" in shown and "glyphs-clutter-0" in shown
