@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
 from reproducible.resources import UserError
+
+_AT_WORK = 60.0
+"""Seconds after which a half-written file is nobody's work, not even another machine's on the same disk."""
 
 
 def write_text(path: Path, text: str) -> None:
@@ -21,7 +26,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """The same as :func:`write_text` for bytes."""
+    """The same as :func:`write_text` for bytes; what processes that were killed have left of the file goes, too."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,6 +35,21 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise UserError(f"{path} could not be written ({error}); nothing was changed.") from error
+    for left in path.parent.glob(f"{escape(path.name)}.*.partial"):
+        with suppress(OSError, ValueError):  # another process was quicker; another file's
+            if time.time() - left.stat().st_mtime > _AT_WORK and not _lives(int(left.suffixes[-2].removeprefix("."))):
+                left.unlink()
+
+
+def _lives(pid: int) -> bool:
+    """Whether there is a process of that number on this machine."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import multiprocessing
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,22 @@ def test_what_a_killed_writer_left_is_swept(tmp_path: Path) -> None:
     (tmp_path / "tiny" / ".lock").touch()  # nobody holds it any more
     records.save("tiny", [made(draw=1)], tmp_path)
     assert names(tmp_path) == ["tiny/a.jsonl.xz"]
+
+
+def test_what_killed_writers_left_of_any_file_is_swept(tmp_path: Path) -> None:
+    """Not what a process that lives is writing, nor, for a minute, what another machine may be, nor of other files."""
+    ended = FORK.Process(target=int)
+    ended.start()
+    ended.join()
+    dead, alive = (f"smoke.json.{pid}.partial" for pid in (ended.pid, os.getppid()))
+    for name in (dead, alive, f"else.json.{ended.pid}.partial", "smoke.json.name.partial"):
+        (tmp_path / name).write_text("half")
+        os.utime(tmp_path / name, (0, 0))
+    records.write_text(tmp_path / "smoke.json", "whole")
+    assert names(tmp_path) == sorted(("smoke.json", alive, f"else.json.{ended.pid}.partial", "smoke.json.name.partial"))
+    (tmp_path / dead).write_text("half")
+    records.write_text(tmp_path / "smoke.json", "whole")
+    assert dead in names(tmp_path)
 
 
 def _hold(path: Path, held: Any, release: Any) -> None:
