@@ -27,7 +27,8 @@ def step(found: RunConfig) -> None:
     images = 255 * torch.rand(4, 3, 48, 48, generator=torch.Generator().manual_seed(0))
     view = torch.nn.functional.interpolate(images, size=64) if run.data.view_size else None
     boxes = torch.tensor([[0.2, 0.3, 0.7, 0.8]]).expand(4, 4) if run.data.boxes else None
-    batch = Batch(images, torch.tensor([0, 0, 1, 1]), boxes=boxes, view=view)
+    attributes = torch.eye(4, run.model.options.get("attributes", 4))
+    batch = Batch(images, torch.tensor([0, 0, 1, 1]), attributes=attributes, boxes=boxes, view=view)
     losses = objective(model(**batch.inputs), batch)
     total = torch.stack(list(losses.values())).sum()
     total.backward()

@@ -291,7 +291,7 @@ def test_smoke_runs_every_arm_for_a_few_steps_and_needs_no_records(trials: Any) 
             assert run.data.classes_per_batch <= run.data.limit_classes
             assert run.evaluation.test_every > 0
             assert run.data.name.partition("-")[0] in ("groceries", "glyphs"), "it does not ship"
-    assert all(of.smoke_arms or of.tuned_by for of in STUDIES.values())
+    assert all(of.smoke_arms or of.tuned_by or of.profile == "large" for of in STUDIES.values())
 
 
 def test_runs_on_data_that_do_not_ship_belong_to_profile_large() -> None:
