@@ -8,8 +8,9 @@ r"""Soft binomial deviance: pairs judged by their attributes as well (SGML secti
 s is the cosine of two embeddings, g the cosine of two vectors of attribute probabilities (Eq. 5), which lies between 0
 and 1. So a positive pair costs log 2 at a cosine of :math:`\beta - g`, a negative one at :math:`\beta + g`: this is
 :func:`~reproducible.losses.binomial_deviance.binomial_deviance` of s + g and s - g, without the factor :math:`C_y` that
-Eq. 3 gives the negative pairs (gamma of 1). Both terms fall where g rises, so a gradient that passes through g pushes
-all attribute vectors together. The document does not say whether it passes; here it does not, unless asked for.
+Eq. 3 gives the negative pairs (gamma of 1; another one is a control). Both terms fall where g rises, so a gradient that
+passes through g pushes all attribute vectors together. The document does not say whether it passes; here it does not,
+unless asked for.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from reproducible.losses.binomial_deviance import binomial_deviance
 from reproducible.losses.pairs import Pairs, Triplets, pair_similarities
 from reproducible.resources import UserError, nearest_name
 
-SIMILARITIES = ("predicted", "true", "shuffled", "constant")
+SIMILARITIES = ("predicted", "true", "shuffled", "mean", "constant")
 
 
 def soft_binomial_deviance(
@@ -31,6 +32,7 @@ def soft_binomial_deviance(
     negative_g: Tensor,
     alpha: float = 2.0,
     beta: float = 0.5,
+    gamma: float = 1.0,
 ) -> Tensor:
     """The loss of given pair similarities (Eq. 6 to 8).
 
@@ -41,6 +43,7 @@ def soft_binomial_deviance(
             :math:`(M,)`.
         alpha: slope (2 on In-Shop, 3 on CUB).
         beta: translation (0.5 on In-Shop, 0.1 on CUB).
+        gamma: factor of the negative pairs inside the exponent, :math:`C_y` of Eq. 3; Eq. 8 has none.
 
     Returns:
         Scalar: mean over the positive pairs plus mean over the negative pairs.
@@ -51,18 +54,19 @@ def soft_binomial_deviance(
         >>> round(soft_binomial_deviance(s, s + 0.6, g, g).item(), 4)  # at beta - g and at beta + g: log 2 each
         1.3863
     """
-    return binomial_deviance(positive + positive_g, negative - negative_g, alpha, beta, gamma=1.0)
+    return binomial_deviance(positive + positive_g, negative - negative_g, alpha, beta, gamma)
 
 
 class SoftBinomialDeviance(nn.Module):
     r"""Soft binomial deviance of embeddings and labels; also runs in pytorch-metric-learning's trainers.
 
     Args:
-        alpha, beta: as in :func:`soft_binomial_deviance`.
+        alpha, beta, gamma: as in :func:`soft_binomial_deviance`.
         similarity: where g comes from: ``predicted`` attributes; or as controls ``true`` ones; ``shuffled``: the
             predicted g of another pair of the same kind (positive or negative), drawn anew in every batch, so that each
-            kind keeps its values of g and no pair its own; ``constant``: the same number for all pairs, which moves the
-            two thresholds to :math:`\beta - g` and :math:`\beta + g`.
+            kind keeps its values of g and no pair its own; ``mean``: for all pairs of a batch the mean of their
+            predicted g, for which each kind counts as much as the other, so that what is left of g is two thresholds,
+            :math:`\beta - g` and :math:`\beta + g`; ``constant``: the same for all pairs of all batches.
         constant: that number, 0 to 1.
         attached: whether the gradient passes through a predicted g.
         flipped: a negative pair costs more, not less, where g is larger: :math:`s + g - \beta` in Eq. 8, too.
@@ -85,6 +89,7 @@ class SoftBinomialDeviance(nn.Module):
         attached: bool = False,
         flipped: bool = False,
         logits: int = 0,
+        gamma: float = 1.0,
     ) -> None:
         super().__init__()
         if similarity not in SIMILARITIES:
@@ -95,7 +100,7 @@ class SoftBinomialDeviance(nn.Module):
         if not 0 <= constant <= 1:
             raise UserError(f"SoftBinomialDeviance.constant must be 0 to 1, got {constant}.")
         self.alpha, self.beta, self.similarity, self.constant = alpha, beta, similarity, constant
-        self.attached, self.flipped, self.logits = attached, flipped, logits
+        self.attached, self.flipped, self.logits, self.gamma = attached, flipped, logits, gamma
 
     def forward(
         self,
@@ -124,7 +129,8 @@ class SoftBinomialDeviance(nn.Module):
         positive_g, negative_g = self._granularity(positive, negative, labels, indices_tuple, logits, truth)
         if self.flipped:
             negative_g = -negative_g
-        return soft_binomial_deviance(positive, negative, positive_g, negative_g, self.alpha, self.beta)
+        options = self.alpha, self.beta, self.gamma
+        return soft_binomial_deviance(positive, negative, positive_g, negative_g, *options)
 
     def _granularity(
         self,
@@ -150,6 +156,9 @@ class SoftBinomialDeviance(nn.Module):
         of_positive, of_negative = pair_similarities(probabilities, labels, pairs)
         if self.similarity == "shuffled":
             return _permuted(of_positive), _permuted(of_negative)
+        if self.similarity == "mean":
+            mean = torch.stack([kind.mean() for kind in (of_positive, of_negative) if len(kind)]).mean()
+            return mean.expand_as(of_positive), mean.expand_as(of_negative)
         return of_positive, of_negative
 
 

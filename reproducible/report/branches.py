@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from reproducible.config import RunConfig
 from reproducible.evaluation.features import of_pairs, participation_ratio
 from reproducible.records import measurements
 from reproducible.report.figures import WIDTH, styled
@@ -184,13 +185,17 @@ def scale_table(
 
 
 def cost(study: Study, arm: Arm) -> tuple[int, int]:
+    """The :func:`cost_of` an arm's runs."""
+    return cost_of(study.config(arm, 0))
+
+
+def cost_of(config: RunConfig) -> tuple[int, int]:
     """Parameters that are trained, and floating-point operations of embedding one image, a product and a sum as two."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     from reproducible.models import build_model
 
-    config = study.config(arm, 0)
     model = build_model(config).eval()
     images, *view = (torch.zeros(1, 3, side, side) for side in config.data.sizes)
     boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0]]) if config.data.boxes else None

@@ -158,6 +158,12 @@ def boxes(name: str, options: Options) -> list[float]:
 
 def measured(name: str, options: Options) -> list[float]:
     """All numbers of a model that has not been trained, by the order of their names."""
+    numbers = given_by(name)
+    return [float(x) for key in sorted(numbers) for x in np.ravel(numbers[key])]
+
+
+def given_by(name: str) -> dict[str, Any]:
+    """What a measure says of a model that has not been trained."""
     store, evaluation = make_store(), EvaluationConfig(every=1, measures=(name,))
     if name == "attributes":
         parts = tuple((str(number // 3), ("", "acute", "grave")[number % 3], "dot") for number in range(81))
@@ -170,8 +176,7 @@ def measured(name: str, options: Options) -> list[float]:
         run.kept = measures.check(run.embedder, run.sets)
         run.refresh(0)
         numbers, _ = measures.at_look(run.embedder, run.sets)
-        numbers |= measures.at_end(run.embedder, run.sets)
-    return [float(x) for key in sorted(numbers) for x in np.ravel(numbers[key])]
+        return numbers | measures.at_end(run.embedder, run.sets)
 
 
 def training_curve(**changes: Any) -> list[float]:

@@ -145,6 +145,31 @@ def test_constant_moves_the_thresholds() -> None:
     torch.testing.assert_close(found, pull + push, rtol=1e-12, atol=0)
 
 
+@pytest.mark.parametrize("pairs", [CHOSEN, (CHOSEN[0], [])])
+def test_mean_is_one_constant_a_batch(pairs: tuple[list, list]) -> None:
+    """Each kind counts alike, however many pairs it has; without negative pairs it is the mean of the positive ones."""
+    points, logits = rows(3, 0), rows(5, 1).requires_grad_()
+    probabilities = torch.sigmoid(logits).detach().numpy()
+    means = [np.mean([reference.cosine(probabilities[i], probabilities[j]) for i, j in kind]) for kind in pairs if kind]
+    indices = (*as_indices(pairs[0], [(0, 0)])[:2], *torch.tensor(pairs[1], dtype=torch.int64).reshape(-1, 2).unbind(1))
+    found = SoftBinomialDeviance(3.0, 0.1, similarity="mean")(points, LABELS, indices, logits)
+    constant = SoftBinomialDeviance(3.0, 0.1, similarity="constant", constant=float(np.mean(means)))
+    torch.testing.assert_close(found, constant(points, LABELS, indices), rtol=1e-12, atol=0)
+    assert not found.requires_grad
+
+
+@pytest.mark.parametrize("gamma", [1.0, 25.0])
+def test_factor_of_negative_pairs_stands_in_the_exponent(gamma: float) -> None:
+    """Eq. 3: C of the negative pairs multiplies alpha and leaves their threshold, beta + g, where it is."""
+    pull, push = math.log1p(math.exp(-2 * (0.2 + 0.3 - 0.5))), math.log1p(math.exp(2 * gamma * (0.7 - 0.1 - 0.5)))
+    s, g = torch.tensor([0.2, 0.7], dtype=torch.float64), torch.tensor([0.3, 0.1], dtype=torch.float64)
+    found = soft_binomial_deviance(s[:1], s[1:], g[:1], g[1:], gamma=gamma)
+    assert found.item() == pytest.approx(pull + push, rel=1e-12)
+    loss = SoftBinomialDeviance(similarity="constant", gamma=gamma)
+    plain = BinomialDeviance(2.0, 0.5, gamma=gamma)
+    assert loss(rows(3, 0), LABELS) == plain(rows(3, 0), LABELS)
+
+
 def test_true_attributes_take_the_place_of_predicted_ones() -> None:
     truth = torch.tensor([[1, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1], [0, 0, 1], [0, 0, 0]], dtype=torch.float32)
     expected_g = {(0, 1): 0.5, (0, 2): 1.0, (1, 2): 0.5, (3, 4): 1 / math.sqrt(2)}

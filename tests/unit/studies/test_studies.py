@@ -1,4 +1,4 @@
-"""Studies: their arms serve the claims, their runs are counted, what is tuned comes from records."""
+"""Studies: their declarations are consistent, their runs are counted, what is tuned comes from records."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from declared import LOOKED_AT, arms_of, differences, served, untuned
+from declared import differences, untuned
 
 from reproducible import records
 from reproducible.config import RunConfig, from_dict
@@ -18,45 +18,8 @@ from reproducible.studies.base import TUNING_DRAW
 from reproducible.studies.benchmarks import GROCERIES
 from reproducible.training.evaluate import looked_at
 from reproducible.training.sets import build_sets
-from reproducible.verdicts.criteria import decisive, load_claims
 
 BASELINE = STUDIES["baseline"]
-
-
-# --- what the claims need --------------------------------------------------------------------------------------------
-
-
-def test_claims_read_declared_arms_with_enough_runs() -> None:
-    found = list(served())
-    assert found
-    for claim, criterion, of in found:
-        for name in arms_of(criterion):
-            arm = of.arm(name)  # UserError where there is none
-            runs = arm.extra_seeds if criterion["test"] == "seed_spread" else arm.draws
-            assert runs >= criterion.get("n", 0), (
-                f"{claim}: {name} has {runs} runs, the criterion wants {criterion['n']}"
-            )
-
-
-def test_claims_about_curves_read_arms_that_have_them() -> None:
-    for claim, criterion, of in served():
-        for name in arms_of(criterion):
-            evaluation = untuned(of, of.arm(name)).evaluation
-            if "peak" in (criterion.get("at"), *criterion.get("between", [])):
-                assert evaluation.test_every > 0, f"{claim}: {name} has no curve on the test classes"
-            if criterion.get("part") == "seen":
-                assert evaluation.seen_every > 0, f"{claim}: {name} has no curve on the seen classes"
-
-
-def test_decisive_claims_need_tier_a_alone() -> None:
-    claims = load_claims()
-    for family, ids in claims.families.items():
-        level = family.rsplit("-", 1)[1]
-        for claim in (claims[i] for i in ids):
-            criterion = claim.criteria[decisive(claim, level)]
-            if criterion.get("study") in STUDIES and not set(arms_of(criterion)) & set(LOOKED_AT):
-                of = STUDIES[criterion["study"]]
-                assert {of.arm(name).tier for name in arms_of(criterion)} == {"A"}, claim.id
 
 
 @pytest.mark.parametrize("of", STUDIES.values(), ids=STUDIES)

@@ -69,7 +69,7 @@ ROWS: Mapping[str, Mapping[str, list[Row]]] = {
     **dict.fromkeys(("B01", "B10", "B14"), losses()),
     **dict.fromkeys(("B02", "B03", "B04", "B05", "B07", "B20"), strategies()),
     "G01": sgml(sgml=("I", "Proposed SGML"), fastap=("I", "FastAP")),
-    "G02": sgml(sgml_conv=("V", "Proposed SGML"), abe_8_cropped=("V", "ABE")),
+    "G02": sgml(sgml_conv=("V", "Proposed SGML"), abe_8=("V", "ABE")),
     "G03": ABLATIONS,
     "G04": BOTH,
     "G05": CROPPED,
@@ -77,10 +77,10 @@ ROWS: Mapping[str, Mapping[str, list[Row]]] = {
     "G07": sgml(sgml=("VI", "SGML, feature=Emb"), sgml_conv=("VI", "SGML, feature=Conv")),
     "G08": {
         **{
-            f"sgml-batch-wise-small-classes{tail}": [("SGML", "III", f"SGML, {SAMPLING[0]}")]
-            for tail in ("", "-equal-pairs")
+            f"sgml-batch-wise{tail}": [("SGML", "III", f"SGML, {SAMPLING[0]}")]
+            for tail in ("", "-small-classes", "-small-classes-equal-pairs")
         },
-        "sgml-image-wise-small-classes": [("SGML", "III", f"SGML, {SAMPLING[1]}")],
+        **{f"sgml-image-wise{tail}": [("SGML", "III", f"SGML, {SAMPLING[1]}")] for tail in ("", "-small-classes")},
     },
     "G09": sgml(
         sgml_image_wise=("VII", "SGML, Image-wise sampling"), sgml_batch_wise=("VII", "SGML, Batch-wise sampling")
