@@ -41,6 +41,17 @@ def page(table: pd.DataFrame, fold: str | None = None) -> HTML:
     return HTML(_OF_AN_INTERVAL.sub(",&nbsp;", made) + below)
 
 
+def folded(summary: str, *parts: HTML) -> HTML:
+    """Tables that a reader opens, behind one line; without JavaScript.
+
+    Args:
+        summary: what is inside, in words.
+        parts: from :func:`page`.
+    """
+    inside = "".join(part.data for part in parts)
+    return HTML(f"<details><summary>{escape(summary)}</summary>{inside}</details>")
+
+
 def _says_nothing(cell: object) -> bool:
     return bool(pd.isna(cell)) or cell in ("", NOT_RUN) or str(cell).startswith("0 of ")
 

@@ -64,6 +64,8 @@ def claims_on_page(
                 del found[column]
         if table["at_start"].any():
             found["draws that select step 0"] = [f"{n}" if n else "" for n in table["at_start"]]
+        if table["across"].any():
+            found["draws across machines"] = [f"{n}" if n else "" for n in table["across"]]
         if table["criteria_changed"].any():
             found["criteria"] = ["changed since" if changed else "" for changed in table["criteria_changed"]]
         if table["stale"].any():

@@ -44,6 +44,7 @@ class Row:
         fails_here: arms that are not better than the untouched network.
         not_converged: runs whose selected checkpoint is their last one.
         at_start: draws on which an arm's selected checkpoint is step 0, the arm as it was initialised.
+        across: draws whose arms ran on more kinds of machine than one.
         short: steps of the runs, where the word holds at that length only (:mod:`reproducible.verdicts.lengths`).
         after_result: the criterion was set when its result was known; it stays out of the headline.
         criteria_changed: some record ran under other criteria for its study than those in the file now.
@@ -81,6 +82,7 @@ class Row:
     fails_here: tuple[str, ...] = ()
     not_converged: int = 0
     at_start: int = 0
+    across: int = 0
     short: tuple[int, ...] = ()
     criteria_changed: bool = False
     after_result: bool = False

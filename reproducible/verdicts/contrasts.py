@@ -50,12 +50,15 @@ class Paired:
         queries: the same by query, one array a draw, where every run kept its hits; else None.
         groups: coarse class of each query, one array a draw.
         draws: number of each class draw.
+        across: of how many draws the runs were made on more kinds of machine than one: the same seed differs between
+            them.
     """
 
     values: np.ndarray
     queries: list[np.ndarray] | None
     groups: list[np.ndarray]
     draws: list[int]
+    across: int
 
 
 def terms(criterion: Criterion) -> list[Term]:
@@ -90,6 +93,7 @@ def paired(criterion: Criterion, records: Sequence[RunRecord]) -> Paired:
     parts = terms(criterion)
     runs = {term.run: by_run(records, term.run) for term in parts}
     by_draw: dict[int, list[tuple[float, np.ndarray | None, np.ndarray]]] = {}
+    mixed = set()
     for key in sorted(set.intersection(*(set(found) for found in runs.values()))):
         looks = [
             (term.weight, run, point)
@@ -102,6 +106,8 @@ def paired(criterion: Criterion, records: Sequence[RunRecord]) -> Paired:
             raise UserError(f"{describe(criterion)}: on draw {key[0]}, seed {key[1]} the arms ran in two precisions.")
         if len({str(run["queries"]) for _, run, _ in looks}) > 1:
             raise UserError(f"{describe(criterion)}: on draw {key[0]}, seed {key[1]} the arms have different queries.")
+        if len({run["environment"].get("device") for _, run, _ in looks}) > 1:
+            mixed.add(key[0])
         value = sum(weight * _value(point, part, metric) for weight, _, point in looks)
         hits = None
         if part == "test" and metric == PRIMARY and all("hits" in point["test"] for _, _, point in looks):
@@ -113,7 +119,7 @@ def paired(criterion: Criterion, records: Sequence[RunRecord]) -> Paired:
     if all(hits is not None for draw in draws for _, hits, _ in draw):
         queries = [np.mean([hits for _, hits, _ in draw], axis=0) for draw in draws]
     values = np.array([np.mean([value for value, _, _ in draw]) for draw in draws])
-    return Paired(values, queries, [draw[0][2] for draw in draws], [*by_draw])
+    return Paired(values, queries, [draw[0][2] for draw in draws], [*by_draw], len(mixed))
 
 
 def by_run(records: Sequence[RunRecord], arm: str) -> dict[tuple[int, int], RunRecord]:

@@ -15,6 +15,7 @@ import numpy as np
 from reproducible.records import measurements, stale
 from reproducible.types import RunRecord
 from reproducible.verdicts.contrasts import PRIMARY, baselines, by_run, fails_here, look, paired, terms
+from reproducible.verdicts.effects import intervals
 from reproducible.verdicts.lengths import halved, long_enough_arm, starts, steps_of
 from reproducible.verdicts.schema import Criterion, holds
 from reproducible.verdicts.wording import describe
@@ -62,7 +63,6 @@ def _too_short(
 
 
 def _judged(criterion: Criterion, records: Sequence[RunRecord]) -> dict[str, Any]:
-    from reproducible.evaluation import t_interval, two_way_bootstrap
     from reproducible.verdicts.statistics import sign_test
 
     contrast = paired(criterion, records)
@@ -73,13 +73,10 @@ def _judged(criterion: Criterion, records: Sequence[RunRecord]) -> dict[str, Any
     stuck = sum(record["selected"]["not_converged"] for arm in arms for record in by_run(records, arm).values())
     begun = {record["draw"] for arm in arms for record in by_run(records, arm).values() if starts(record)}
     found: dict[str, Any] = {"n": len(values), "fails_here": failing, "not_converged": stuck}
-    found["at_start"] = len(begun & set(contrast.draws))
+    found |= {"at_start": len(begun & set(contrast.draws)), "across": contrast.across}
     if len(values) < 2:
         return found | {"word": f"not run ({len(values)} of {wanted} draws)" if len(values) else "not run"}
-    by_query = contrast.queries or [np.array([value]) for value in values]
-    groups = contrast.groups if contrast.queries else [np.zeros(1)] * len(values)
-    bootstrap = two_way_bootstrap(by_query, [np.zeros(len(q)) for q in by_query], groups)
-    low, high = t_interval(values)
+    (low, high), bootstrap = intervals(contrast)
     found |= {"mean": float(values.mean()), "sd": float(values.std(ddof=1)), "t_low": low, "t_high": high}
     found |= {"b_low": bootstrap[0], "b_high": bootstrap[1], "p_sign": sign_test(values - target)}
     if len(values) < wanted:

@@ -1,0 +1,150 @@
+"""Verdicts as pages lead with them: the claim in words, the verdict, the effect with both its intervals beside the
+published one, the draws. Everything else is folded below. Explained on page: how-to-read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import pandas as pd
+from IPython.display import HTML
+
+from reproducible.evaluation.localised import ARMS as LOOKED_AT
+from reproducible.report.tables import NOT_RUN, folded, interval, page
+from reproducible.report.verdicts import claims_on_page
+from reproducible.studies import STUDIES
+from reproducible.types import RunRecord
+from reproducible.verdicts.contrasts import PRIMARY
+from reproducible.verdicts.criteria import load_claims
+from reproducible.verdicts.effects import Effect
+from reproducible.verdicts.schema import Criterion
+from reproducible.verdicts.table import verdict_table
+from reproducible.verdicts.wording import describe
+from reproducible.verdicts.words import BELOW_PUBLISHED, SMALLER, bare, with_length
+
+ICONS = {
+    **{"supported": "✔", SMALLER: "✔", BELOW_PUBLISHED: "✔", "proved": "✔"},
+    **{"contradicted": "✘", "refuted by analysis": "✘", "partly": "◐"},
+    **{"no difference seen": "=", "inconclusive": "?", "too small to see here": "?"},
+}
+"""Beside the word, never in its place; other words say that there is nothing to see yet."""
+NOTHING_YET = "○"
+_SIGNED = ("difference", "no_difference", "interaction", "within_run", "estimate")
+
+
+def answers(page_name: str, level: str, records_by_study: Mapping[str, Sequence[RunRecord]] | None = None) -> HTML:
+    """What decides the claims of a page at one level, and how it came out: a row a deciding criterion in at most five
+    columns, and below them, folded, all criteria with everything that is known of each.
+
+    Args:
+        page_name: name of the page in ``claims.yaml``.
+        level: real, controlled, published, ...
+        records_by_study: other records than the committed ones.
+    """
+    table = verdict_table(detail=True, records_by_study=records_by_study)
+    table = table[(table["page"] == page_name) & (table["level"] == level) & table["decides"]]
+    claims = load_claims()
+    rows, before = [], ""
+    for _, row in table.iterrows():
+        claim = claims[row["claim"]]
+        asked = claim.criteria[row["criterion"]]
+        text = "" if claim.id == before else claim.claim
+        told, before = {"claim": _claim(row, text, asked), "verdict": _verdict(row, asked)}, claim.id
+        if level not in ("published", "analytic"):
+            told |= {
+                "effect [t] [bootstrap]": _effect(row, asked["test"] in _SIGNED),
+                "published": _published(row, claim.published),
+                "n": _count(row),
+            }
+        rows.append(told)
+    made = pd.DataFrame(rows).to_html(index=False, border=0, justify="left", escape=False)
+    whole = folded("All criteria, p-values and draws", page(claims_on_page(page_name, level, records_by_study)))
+    return HTML(made + whole.data)
+
+
+def effect_table(effects: Mapping[str, Effect]) -> pd.DataFrame:
+    """Effects that no claim asks for: a row each, in points, with both intervals.
+
+    Args:
+        effects: by what they are of, in words.
+    """
+    return pd.DataFrame(
+        {
+            "effect of": list(effects),
+            "points": [NOT_RUN if e.mean is None else _signed(e.mean) for e in effects.values()],
+            "t interval": [interval(*e.t) if e.t else "" for e in effects.values()],
+            "bootstrap": [interval(*e.bootstrap) if e.bootstrap else "" for e in effects.values()],
+            "draws": [f"{e.draws}" for e in effects.values()],
+            "of them across machines": [f"{e.across}" if e.draws else "" for e in effects.values()],
+        }
+    )
+
+
+def titled(criterion: Criterion) -> Criterion:
+    """A criterion with the titles of its arms in place of their names, where the study is declared."""
+    titles = _titles(criterion)
+
+    def title(name: Any) -> Any:
+        if not isinstance(name, str):
+            return [title(one) for one in name]
+        arm, _, feature = name.partition("/")
+        return titles.get(arm, arm) + (f", {feature.replace('_', ' ')}" if feature else "")
+
+    return {key: title(value) if key in ("arm", "arms", "pairs", "pool") else value for key, value in criterion.items()}
+
+
+def _titles(criterion: Criterion) -> dict[str, str]:
+    of = STUDIES.get(criterion.get("study", ""))
+    return {**LOOKED_AT, **({arm.name: arm.title for arm in of.arms} if of else {})}
+
+
+def _claim(row: pd.Series, text: str, criterion: Criterion) -> str:
+    """What is claimed, once, and what of it is compared: arms by their titles."""
+    compared = row["comparison"]
+    if criterion["test"] not in ("editorial", "analytic", "published", "measured"):
+        metric = criterion["metric"]
+        compared = describe(titled(criterion)).replace(metric, "R@1" if metric == PRIMARY else metric.replace("_", " "))
+        compared = compared.replace("R@1 at selected: ", "").replace(" at selected", "").replace(" - ", " − ")
+    lines = [f"<b>{escape(row['claim'])}</b> {escape(text)}".strip(), f"<small>{escape(compared)}</small>"]
+    return ("<br>" if text else " ").join(lines)
+
+
+def _verdict(row: pd.Series, criterion: Criterion) -> str:
+    """Icon and word, with the length it holds at, and what a reader has to know beside it."""
+    said, titles = with_length(row["verdict"], row["length"]), _titles(criterion)
+    for arm in row["fails_here"]:
+        said = said.replace(arm, titles.get(arm, arm))
+    beside = []
+    if row["test"] != "estimate" and row["estimate"] and bare(row["estimate"]) != bare(row["verdict"]):
+        beside.append(f"as an estimate: {row['estimate']}")
+    if row["stale"]:
+        beside.append(f"runs out of date: {row['stale']}")
+    if row["at_start"]:
+        beside.append(f"draws that select step 0: {row['at_start']}")
+    icon = ICONS.get(bare(row["verdict"]), NOTHING_YET)
+    return "<br>".join([f"{icon} <b>{escape(said)}</b>", *(f"<small>{escape(line)}</small>" for line in beside)])
+
+
+def _effect(row: pd.Series, signed: bool) -> str:
+    if pd.isna(row["mean"]):
+        return ""
+    value = _signed(row["mean"]) if signed else f"{row['mean']:.4g}"
+    both = (interval(row["t_low"], row["t_high"]), interval(row["b_low"], row["b_high"]))
+    return "<br>".join([value, *(f"<small>{ends.replace(' ', '&nbsp;')}</small>" for ends in both if ends)])
+
+
+def _published(row: pd.Series, text: str | None) -> str:
+    effect = row["published_effect"]
+    return f"<small>{escape(text or '')}</small>" if effect is None or pd.isna(effect) else f"{effect:+g}"
+
+
+def _count(row: pd.Series) -> str:
+    if not row["n_wanted"]:
+        return ""
+    count = f"{row['n']}" if row["n"] == row["n_wanted"] else f"{row['n']} of {row['n_wanted']}"
+    return count + (f"<br><small>{row['across']} across machines</small>" if row["across"] else "")
+
+
+def _signed(points: float) -> str:
+    return f"{points:+.1f}" if abs(points) >= 0.05 else "0.0"
