@@ -47,12 +47,15 @@ REGISTRY: Mapping[str, Mapping[str, Entry]] = {
         "deml": Entry("reproducible.models.deml:deml"),
         "abe": Entry("reproducible.models.abe:abe"),
         "diablo": Entry("reproducible.models.diablo:diablo"),
+        "head": Entry("reproducible.models.head:head"),
         "sgml": Entry("reproducible.models.sgml:SGML"),
         "zoomed": Entry("reproducible.models.zoomed:Zoomed", version=2),
     },
     "loss": {
         "binomial_deviance": Entry("reproducible.losses.binomial_deviance:BinomialDeviance"),
         "margin": Entry("reproducible.losses.margin:MarginLoss"),
+        "contrastive": Entry("reproducible.losses.contrastive:Contrastive"),
+        "triplet": Entry("reproducible.losses.triplet:TripletLoss"),
         "soft_binomial": Entry("reproducible.losses.soft_binomial:SoftBinomialDeviance"),
         "attribute_bce": Entry("reproducible.losses.attribute_bce:AttributeBCE", on="output"),
         "pml": Entry("reproducible.losses.pml:PML"),
@@ -85,6 +88,9 @@ REGISTRY: Mapping[str, Mapping[str, Entry]] = {
         "windows": Entry("reproducible.training.measures.windows:Windows"),
         "attributes": Entry("reproducible.training.measures.attributes:Attributes"),
         "granularity": Entry("reproducible.training.measures.granularity:Granularity"),
+        "entries": Entry("reproducible.training.measures.entries:Entries"),
+        "background": Entry("reproducible.training.measures.background:Background"),
+        "gradients": Entry("reproducible.training.measures.gradients:Gradients"),
     },
 }
 """By kind and name. What stands behind a builder:

@@ -1,15 +1,14 @@
 """ABE of Kim et al. 2018: J gates that look through 4a to 4e of their own, on the map of pool3.
 
-Their losses, a contrastive one a learner and the divergence of learners, are the objective's.
-Explained on page: channel-attention.
+Their losses, a contrastive one a learner and the divergence of learners, are the objective's. Its variants are options
+of :func:`reproducible.models.head.head`. Explained on page: three-losses-and-abe.
 """
 
 from __future__ import annotations
 
-from reproducible.attention.sigmoid import SigmoidGates
 from reproducible.backbones.base import Backbone
-from reproducible.models.branches import PRE, Branches
 from reproducible.models.ensemble import Ensemble
+from reproducible.models.head import head
 
 
 def abe(backbone: Backbone, dim: int = 512, branches: int = 8) -> Ensemble:
@@ -20,4 +19,4 @@ def abe(backbone: Backbone, dim: int = 512, branches: int = 8) -> Ensemble:
         dim: d; each learner has ``dim // branches`` dimensions, of one weight that they share.
         branches: J.
     """
-    return Ensemble([Branches(backbone, branches, dim // branches, SigmoidGates, PRE)])
+    return head(backbone, dim, branches, gate="sigmoid", shared_learner=True)

@@ -51,12 +51,17 @@ class Branches(nn.Module):
         gate: makes the gates as :mod:`reproducible.attention.gates` says; None: J learners read the same features.
         place: of the gates.
         shared_learner: all learners share one weight.
+        own_tails: each branch has stages behind the gated one of its own, which start from the trunk's; without gates
+            these are J plain heads on one map.
 
     Attributes:
         own: the further stages that the gates look through; None where they read a map as it is.
+        tails: the stages behind the gated one of all branches but the first, whose are the trunk's; empty: all branches
+            pass the trunk's.
 
     Raises:
-        UserError: if the trunk has no such stage; if there is no learner, or it has no dimension.
+        UserError: if the trunk has no such stage, or none behind the gated one for each branch to have; if there is no
+            learner, or it has no dimension.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class Branches(nn.Module):
         gate: Callable[[int, int, int], nn.Module] | None = None,
         place: Place = PRE,
         shared_learner: bool = True,
+        own_tails: bool = False,
     ) -> None:
         super().__init__()
         if branches < 1 or dim < 1:
@@ -79,6 +85,8 @@ class Branches(nn.Module):
             self.own = trunk.part(place.looks, place.through) if place.through else None
             read = trunk.channels[place.through or place.looks]
             self.gates = gate(read, trunk.channels[place.gates], branches)
+        tails = branches - 1 if own_tails else 0
+        self.tails = nn.ModuleList(trunk.part(after=place.gates) for _ in range(tails))
         matrices = 1 if shared_learner else branches
         self.learners = nn.ModuleList(Learner(trunk.channels[trunk.last], dim) for _ in range(matrices))
 
@@ -96,7 +104,7 @@ class Branches(nn.Module):
             UserError: if the factors of the gates do not fit the map.
         """
         last, factors, found = self.trunk.last, None, {}
-        if self.gates is None:
+        if self.gates is None and not self.tails:
             found = self.trunk(x, (*collect, last))
         else:
             maps, factors = self.look(x)
@@ -112,13 +120,15 @@ class Branches(nn.Module):
             learnt = tuple(learner(features) for learner, features in zip(learners, given, strict=True))
         return Scale(learnt, given, tuple(learner.weight for learner in learners), factors), found
 
-    def look(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The map that is gated, :math:`(N, C, H, W)`, and the factors of its gates.
+    def look(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The map that is gated, :math:`(N, C, H, W)`, and the factors of its gates, None where there are none.
 
         Raises:
             UserError: if they do not fit.
         """
         place = self.place
+        if self.gates is None:
+            return self.trunk(x, (place.gates,))[place.gates], None
         seen = self.trunk(x, (place.looks, place.gates))
         read = seen[place.looks] if self.own is None else self.own(seen[place.looks])[self.own.last]
         maps, factors = seen[place.gates], self.gates(read)
@@ -131,13 +141,22 @@ class Branches(nn.Module):
     def maps(self, x: Tensor, collect: tuple[str, ...], branches: int | None = None) -> dict[str, Tensor]:
         """Maps of stages behind the gates, by name, with the first so many branches (None: all) in the batch axis,
         :math:`(J N, C, H, W)`, branch by branch; :math:`(N, C, H, W)` without gates."""
-        if self.gates is None:
+        if self.gates is None and not self.tails:
             return self.trunk(x, collect)
         maps, factors = self.look(x)
-        return self._behind(maps, factors[:branches], collect)
+        return self._behind(maps, factors, collect, branches)
 
-    def _behind(self, maps: Tensor, factors: Tensor, collect: tuple[str, ...]) -> dict[str, Tensor]:
-        gated, stage = fold(maps, factors), self.place.gates
+    def _behind(
+        self, maps: Tensor, factors: Tensor | None, collect: tuple[str, ...], branches: int | None = None
+    ) -> dict[str, Tensor]:
+        stage = self.place.gates
         further = tuple(name for name in collect if name != stage)
+        if self.tails:
+            trunks = (self.trunk, *self.tails)[:branches]
+            given = [maps] * len(trunks) if factors is None else [maps * of_branch for of_branch in factors[:branches]]
+            passed = [trunk.walk(x, stage, further) for trunk, x in zip(trunks, given, strict=True) if further]
+            found = {stage: torch.cat(given)} if stage in collect else {}
+            return found | {name: torch.cat([one[name] for one in passed]) for name in further}
+        gated = fold(maps, factors[:branches])
         found = {stage: gated} if stage in collect else {}
         return found | self.trunk.walk(gated, stage, further) if further else found

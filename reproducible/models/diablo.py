@@ -2,20 +2,14 @@
 
 Four strategies: an entry chooses for all channels or for each (``per``), before the stages that make the last map or
 behind them (``place``). Every branch has a learner of its own, as section 4.1 says ("an embedding layer for each
-branch"). Explained on page: notation.
+branch"). Its variants are options of :func:`reproducible.models.head.head`. Explained on page: diablo.
 """
 
 from __future__ import annotations
 
-from functools import partial
-
-from reproducible.attention.dictionary import DictionaryGates
 from reproducible.backbones.base import Backbone
-from reproducible.models.branches import POST, PRE, Branches
 from reproducible.models.ensemble import Ensemble
-from reproducible.resources import UserError, nearest_name
-
-PLACES = {"pre": PRE, "post": POST}
+from reproducible.models.head import head
 
 
 def diablo(
@@ -39,7 +33,4 @@ def diablo(
     Raises:
         UserError: for an option out of range, with the nearest known name.
     """
-    if place not in PLACES:
-        raise UserError(f"DIABLO.place must be one of pre, post, got {place!r}.{nearest_name(place, PLACES)}")
-    gate = partial(DictionaryGates, per=per, alpha=alpha)
-    return Ensemble([Branches(backbone, branches, dim // branches, gate, PLACES[place], shared_learner=False)])
+    return head(backbone, dim, branches, gate=per, place=place, alpha=alpha)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from reproducible.resources import UserError, nearest_name
-from reproducible.studies import baseline, deml, freezing, object_attention, sgml, three_sets, vem
+from reproducible.studies import baseline, deml, diablo, freezing, heads, object_attention, sgml, three_sets, vem
 from reproducible.studies.arms import Arm, Tuning
 from reproducible.studies.base import PROFILES, Study
 
-METHODS = (baseline, freezing, three_sets, vem, object_attention, deml, sgml)
+METHODS = (baseline, freezing, three_sets, vem, object_attention, deml, sgml, diablo, heads)
 STUDIES = {one.name: one for method in METHODS for one in method.STUDIES}
 
 

@@ -84,11 +84,23 @@ def _outputs(
 ) -> Iterator[Output]:
     """What a model puts out, batch by batch; the arguments are those of :func:`embed`."""
     device = next(model.parameters()).device
-    views = _cached(images, indices) if isinstance(images, CachedMaps) else _cut(images, indices, config, store, device)
-    for batch in progress(views, desc="embedding", total=-(-len(indices) // _BATCH)):
+    batches = views(images, indices, config, store, device)
+    for batch in progress(batches, desc="embedding", total=-(-len(indices) // _BATCH)):
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             output = model(**batch.inputs)
         yield output
+
+
+def views(
+    images: Tensor | CachedMaps, indices: np.ndarray, config: RunConfig, store: Store | None, device: torch.device
+) -> Iterator[Batch]:
+    """Stored images as an evaluation sees them, in batches of 64; the labels are the images' indices.
+
+    Args:
+        images, indices, config, store: as of :func:`embed`.
+        device: of the model.
+    """
+    return _cached(images, indices) if isinstance(images, CachedMaps) else _cut(images, indices, config, store, device)
 
 
 def _cut(

@@ -18,12 +18,12 @@ from reproducible.encoding import expand
 from reproducible.records import queries_first
 from reproducible.resources import UserError
 from reproducible.types import RunRecord
-from reproducible.verdicts.lengths import steps_to, trained
+from reproducible.verdicts.lengths import loss_variation, steps_to, trained
 from reproducible.verdicts.schema import Criterion
 from reproducible.verdicts.wording import describe
 
 PRIMARY = "recall_at_1"
-REACHED = "steps_to_95_percent"  # of a run, not of a look
+REACHED, VARIATION = "steps_to_95_percent", "loss_variation"  # of a run, not of a look
 PEAK_POINTS = 3  # points a curve needs before its best is called a peak
 
 
@@ -165,6 +165,8 @@ def _seen(record: RunRecord, term: Term, part: str, metric: str) -> dict[str, An
     """The point of a record that a term means; of a feature, what the primary protocol gives for it."""
     if metric == REACHED:
         return {part: {REACHED: steps_to(record, 0.95)}} if trained(record) else None
+    if metric == VARIATION:
+        return None if (value := loss_variation(record)) is None else {part: {VARIATION: value}}
     feature = term.arm.partition("/")[2]
     if not feature:
         return look(record, term.at, part, metric)

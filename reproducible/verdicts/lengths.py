@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from reproducible.config import EvaluationConfig
 from reproducible.evaluation.selection import select, smoothed
 from reproducible.types import RunRecord
@@ -34,6 +36,23 @@ def steps_to(record: RunRecord, share: float) -> float:
     values = smoothed([point["validation"]["map_at_r"] for point in curve], _window(record))
     reached = next(place for place, value in enumerate(values) if value >= share * max(values))
     return 100 * curve[reached]["step"] / curve[-1]["step"]
+
+
+def loss_variation(record: RunRecord) -> float | None:
+    """Coefficient of variation of the training loss over the second half of a run, in per cent. Each value is a mean
+    over the steps between two looks (claim B16).
+
+    Args:
+        record: of a run.
+
+    Returns:
+        None where the second half has less than three looks, or no loss.
+    """
+    curve = record["curve"]
+    losses = np.array([point["loss"] for point in curve if 2 * point["step"] > curve[-1]["step"]])
+    if len(losses) < 3 or not losses.mean():
+        return None
+    return float(100 * losses.std(ddof=1) / abs(losses.mean()))
 
 
 def long_enough(record: RunRecord) -> bool:

@@ -14,7 +14,7 @@ from reproducible.verdicts.schema import Criterion
 
 def arms_of(criterion: Criterion) -> list[str]:
     """The arms whose runs a criterion reads."""
-    pairs = criterion.get("pairs", [])
+    pairs = [*criterion.get("pairs", []), *criterion.get("pool", [])]
     named = [
         *criterion.get("arms", []),
         *(arm for pair in pairs for arm in pair),

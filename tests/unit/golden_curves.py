@@ -25,6 +25,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from at_hand import at_hand
+from few_glyphs import MINI, write_variants
 from recorded import configurations
 from tiny_runs import TinyTrunk, make_store, register, tiny_config, training
 from torch import Tensor
@@ -32,7 +33,9 @@ from torch import Tensor
 from reproducible import registry
 from reproducible.config import Component, DataConfig, EvaluationConfig, Term
 from reproducible.data.augmentation import augmentation
+from reproducible.data.manifest import load_manifest
 from reproducible.data.sampler import build_sampler
+from reproducible.data.store import prepare
 from reproducible.losses.objective import build_objective
 from reproducible.training import measures
 from reproducible.training.seeding import initialise
@@ -47,6 +50,7 @@ OPTIONS: dict[str, dict[str, Any]] = {  # where the defaults are not for the sma
     "deml": {"scales": 2, "branches": 2, "dim": 16, "at": "low", "hidden": 4, "layers": ["high"]},
     "abe": {"dim": 16, "branches": 2},
     "diablo": {"dim": 16, "branches": 2},
+    "head": {"dim": 16, "branches": 2, "own_tails": True},
     "zoomed": {"dim": 16, "layers": ["high"]},
     "sgml": {"dim": 6, "hidden": 10, "attributes": 4},
     "adversary": {"dim": 4, "branches": 2, "rise": 4},
@@ -55,13 +59,14 @@ OPTIONS: dict[str, dict[str, Any]] = {  # where the defaults are not for the sma
     "penalty": {"name": "L_var"},
     "pml": {"name": "ContrastiveLoss"},
 }
-PLACED = ("abe", "diablo")  # their gates stand at stages of GoogLeNet
+PLACED = ("abe", "diablo", "head")  # their gates stand at stages of GoogLeNet
 SAMPLERS: dict[str, tuple[int, int]] = {"pk": (3, 4), "image_wise": (4, 3)}  # P and K
 _VEM = Component("vem", {"dim": 6, "std": 1.0})
 _DEML = Component("deml", {"scales": 2, "branches": 3, "dim": 24, "at": "low", "hidden": 3, "layers": ["high"]})
 MEASURED = {  # models that the measures look at
     **dict.fromkeys(("clusters", "gate", "variances"), _VEM),
-    **dict.fromkeys(("branches", "windows", "attributes"), _DEML),
+    **dict.fromkeys(("branches", "windows", "attributes", "entries", "gradients"), _DEML),
+    "background": Component("unified", {"dim": 16}),
     "granularity": Component("sgml", OPTIONS["sgml"]),
 }
 
@@ -164,7 +169,7 @@ def measured(name: str, options: Options) -> list[float]:
 
 def given_by(name: str) -> dict[str, Any]:
     """What a measure says of a model that has not been trained."""
-    store, evaluation = make_store(), EvaluationConfig(every=1, measures=(name,))
+    store, evaluation, changes = make_store(), EvaluationConfig(every=1, measures=(name,)), {}
     if name == "attributes":
         parts = tuple((str(number // 3), ("", "acute", "grave")[number % 3], "dot") for number in range(81))
         store = replace(store, class_parts=parts)
@@ -172,7 +177,12 @@ def given_by(name: str) -> dict[str, Any]:
         bits = (np.arange(len(store.labels))[:, None] >> np.arange(4) & 1).astype(np.float32)
         store = replace(store, attributes=bits, attribute_names=tuple("abcd"))
     with tempfile.TemporaryDirectory() as folder:
-        run = training(Path(folder), store, model=MEASURED[name], evaluation=evaluation)
+        if name == "background":
+            path = write_variants(Path(folder), few={**MINI, "images": {"image": 4}})
+            store = replace(prepare(load_manifest(path), progress=False), name="glyphs")
+            data = DataConfig("glyphs", input_size=48, limit_classes=12, flip=False)
+            changes |= {"data": data, "backbone": Component("compact_googlenet")}
+        run = training(Path(folder), store, model=MEASURED[name], evaluation=evaluation, **changes)
         run.kept = measures.check(run.embedder, run.sets)
         run.refresh(0)
         numbers, _ = measures.at_look(run.embedder, run.sets)

@@ -86,14 +86,12 @@ def render(glyph: Glyph, index: int, seed: int = 0, side: int = 64, difficulty: 
     Raises:
         UserError: a base that no font has, or a mark that does not exist.
     """
-    level = difficulty or Difficulty()
-    key = f"{seed}/{glyph.base}/{glyph.above}/{glyph.below}/{index}"
+    level, key = difficulty or Difficulty(), _key(glyph, index, seed)
     chance = _stream(key, "glyph")
     font, shapes = _shape(glyph, chance)
     cover = _pose(shapes, side, level, chance)
     whole = np.maximum(np.maximum(cover[:, :, 0], cover[:, :, 1]), cover[:, :, 2]).astype(np.int32)
-    ground = _ground(side, level, _stream(key, "ground"))
-    ground = _clutter(ground, level, key)
+    ground = _clutter(_ground(side, level, _stream(key, "ground")), level, key)
     image = _paint(ground, whole, level, _stream(key, "colour"))
     seen = (cover >= _SEEN).view(np.uint8)
     mask = seen[:, :, 0] * BASE_BIT + seen[:, :, 1] * ABOVE_BIT + seen[:, :, 2] * BELOW_BIT
@@ -101,6 +99,18 @@ def render(glyph: Glyph, index: int, seed: int = 0, side: int = 64, difficulty: 
     image = _sensor(image, _stream(key, "sensor"))
     bits = np.array([font.bold, font.slanted, font.serif, font.mono, occluded], np.uint8)
     return Rendered(image, mask, boxes_of(mask), bits)
+
+
+def ground_of(
+    glyph: Glyph, index: int, seed: int = 0, side: int = 64, difficulty: Difficulty | None = None
+) -> np.ndarray:
+    """The ground of an image with its clutter, blur and noise, where no object is: (S, S, 3) uint8.
+
+    The arguments are those of :func:`render`. Nothing lies in front of it either.
+    """
+    level, key = difficulty or Difficulty(), _key(glyph, index, seed)
+    ground = _clutter(_ground(side, level, _stream(key, "ground")), level, key)
+    return _sensor(ground, _stream(key, "sensor"))
 
 
 def boxes_of(mask: np.ndarray) -> np.ndarray:
@@ -112,6 +122,11 @@ def boxes_of(mask: np.ndarray) -> np.ndarray:
             x, y = np.flatnonzero(found.any(0)), np.flatnonzero(found.any(1))
             boxes[row] = x[0], y[0], x[-1] + 1, y[-1] + 1
     return boxes
+
+
+def _key(glyph: Glyph, index: int, seed: int) -> str:
+    """What all streams of an image are named after."""
+    return f"{seed}/{glyph.base}/{glyph.above}/{glyph.below}/{index}"
 
 
 def _stream(key: str, stage: str) -> np.random.Generator:

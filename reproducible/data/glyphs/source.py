@@ -21,7 +21,7 @@ from reproducible import processes
 from reproducible.data.arrays import reserve
 from reproducible.data.glyphs.fonts import AS_PINNED, versions
 from reproducible.data.glyphs.plan import RendererPin, Variant, glyphs_of
-from reproducible.data.glyphs.render import ATTRIBUTES, VERSION, render
+from reproducible.data.glyphs.render import ATTRIBUTES, VERSION, ground_of, render
 from reproducible.data.schema import convert
 from reproducible.progress import progress as progress_bar
 from reproducible.resources import UserError
@@ -79,6 +79,19 @@ def fill(variant: Variant, folder: Path, start: int, stop: int) -> None:
         rendered = render(glyphs[i // each], i % each, variant.seed, variant.side, variant.difficulty)
         for array, value in zip(arrays, rendered, strict=True):
             array[i] = value
+
+
+def grounds(variant: Variant, indices: np.ndarray) -> np.ndarray:
+    """The grounds of some images of a variant without their objects, (len(indices), S, S, 3) uint8.
+
+    Args:
+        variant: what was rendered.
+        indices: of the images, in the order of the store.
+    """
+    glyphs, each = glyphs_of(variant), sum(variant.images.values())
+    places = [divmod(int(i), each) for i in indices]
+    level = variant.difficulty
+    return np.stack([ground_of(glyphs[c], n, variant.seed, variant.side, level) for c, n in places])
 
 
 def _start(variant: Variant, folder: Path, start: int, stop: int) -> None:

@@ -8,8 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from reproducible.attention.dictionary import DictionaryGates
+from reproducible.attention.dictionary import PER, DictionaryGates, hard_assignment
+from reproducible.backbones.compact import CompactGoogLeNet
+from reproducible.models.head import head
 from reproducible.resources import UserError
+from reproducible.training.seeding import initialise
 from tests.reference.dictionary import attention
 
 M, C, J, N, H, W = 6, 4, 3, 2, 3, 5
@@ -112,3 +115,89 @@ def test_options_out_of_range() -> None:
         DictionaryGates(M, C, J, "features")
     with pytest.raises(UserError, match=r"DictionaryGates.alpha must be above 0, got 0"):
         DictionaryGates(M, C, J, alpha=0)
+
+
+def test_euclidean_likeness_is_half_the_squared_distance() -> None:
+    module, given = DictionaryGates(M, C, J, "dimension", 2.0, "euclidean").double(), maps()
+    with torch.no_grad():
+        module.entries.mul_(torch.rand_like(module.entries) + 0.5)
+    found, entries = module(given), module.entries.view(J, C, M)
+    for j in range(J):
+        distances = (given[1, :, 2, 3] - entries).square().sum(dim=2)  # (J, C)
+        wanted = (-2.0 * distances / 2).softmax(dim=0)[j]
+        torch.testing.assert_close(found[j, 1, :, 2, 3], wanted)
+
+
+def test_on_the_unit_sphere_likenesses_agree() -> None:
+    """Squared distances are 2 - 2 cos there; NetVLAD's weights start from the entries and no bias."""
+    given = torch.nn.functional.normalize(maps(), dim=1)
+    torch.manual_seed(0)
+    found = []
+    for likeness in ("cosine", "euclidean", "linear"):
+        torch.manual_seed(0)
+        found.append(DictionaryGates(M, C, J, "feature", 10.0, likeness).double()(given))
+    torch.testing.assert_close(found[0], found[1])
+    torch.testing.assert_close(found[0], found[2])
+
+
+def test_linear_likeness_learns_lengths_and_biases() -> None:
+    module = DictionaryGates(M, C, J, "feature", 10.0, "linear").double()
+    before = module(maps())
+    with torch.no_grad():
+        module.bias[1] += 0.5
+    changed = module(maps())
+    assert (changed[1] > before[1]).all() and (changed[0] < before[0]).all()
+    torch.testing.assert_close(
+        (changed[1] / changed[0]) / (before[1] / before[0]), torch.full_like(changed[0], 5).exp()
+    )
+
+
+def test_directions_count_by_their_log_sum_exp() -> None:
+    module, given = DictionaryGates(M, C, J, "feature", 4.0, directions=3).double(), maps()
+    with torch.no_grad():
+        unit = torch.nn.functional.normalize(given, dim=1)[1, :, 2, 3]
+        likeness = (4.0 * (module.entries[:, :, 0, 0] @ unit)).exp().view(J, 3).sum(dim=1)
+    torch.testing.assert_close(module(given)[:, 1, 0, 2, 3], likeness / likeness.sum())
+    assert sum(p.numel() for p in module.parameters()) == J * 3 * M
+
+
+def test_rescaled_factors_leave_the_map_as_it_is_where_they_are_even() -> None:
+    sums = DictionaryGates(M, C, J, "dimension", rescale=True).double()(maps()).sum(dim=0)
+    torch.testing.assert_close(sums, torch.full_like(sums, J))
+
+
+def test_hard_assignment_is_eq_6() -> None:
+    module, given = gates("dimension"), maps()
+    found = hard_assignment(module(given))
+    entries = torch.nn.functional.normalize(module.entries.view(J, C, M), dim=2)
+    for k in range(C):
+        nearest = (entries[:, k] @ torch.nn.functional.normalize(given[0, :, 1, 4], dim=0)).argmax().item()
+        assert found[:, 0, k, 1, 4].tolist() == [float(n == nearest) for n in range(J)]
+    sharp = gates("dimension", alpha=1e5)(given)
+    torch.testing.assert_close(found, sharp, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("read_at_random", [True, False])
+def test_softmax_gates_can_give_identical_branches(read_at_random: bool) -> None:
+    """Equal entries have equal logits: all gates are 1/N, and branches that share what follows are one (B12)."""
+    model = head(CompactGoogLeNet(), 24, 3, gate="dimension", shared_learner=True)
+    initialise(model, 1)
+    model.eval()
+    if not read_at_random:
+        entries = model.scales[0].gates.entries
+        with torch.no_grad():
+            entries.copy_(entries.chunk(3)[0].repeat(3, 1, 1, 1))
+    images = 255 * torch.rand(2, 3, 48, 48, generator=torch.Generator().manual_seed(2))
+    output = model(images)
+    same = all(torch.allclose(learnt, output.learners[0], atol=1e-5) for learnt in output.learners)
+    assert same != read_at_random
+    if same:
+        torch.testing.assert_close(output.scales[0].factors, torch.full_like(output.scales[0].factors, 1 / 3))
+
+
+@pytest.mark.parametrize("branches", [2, 4, 8, 16])
+def test_dictionary_parameters_grow_with_the_number_of_entries(branches: int) -> None:
+    """N c m of them dimension-wise in front of 4a, at GoogLeNet's 480 and 832 channels; none is shared (B15)."""
+    count = {per: sum(p.numel() for p in DictionaryGates(832, 480, branches, per).parameters()) for per in PER}
+    assert count == {"feature": branches * 832, "dimension": branches * 480 * 832}
+    assert count["dimension"] > 3.5e6 or branches <= 8

@@ -153,5 +153,5 @@ def test_what_does_not_fit() -> None:
         Branches(CompactGoogLeNet(), 2, 8, ChannelGates, Place("pool3", "pool5"))
     with pytest.raises(UserError, match="at least 1 branch of 1 dimension, got 8 of 0"):
         registry.build("model", "abe", CompactGoogLeNet(), dim=7)
-    with pytest.raises(UserError, match=r"DIABLO.place must be one of pre, post, got 'pos'. Did you mean 'post'\?"):
+    with pytest.raises(UserError, match=r"Head.place must be one of pre, post, got 'pos'. Did you mean 'post'\?"):
         registry.build("model", "diablo", CompactGoogLeNet(), place="pos")

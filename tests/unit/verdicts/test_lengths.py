@@ -14,6 +14,7 @@ from reproducible.verdicts.lengths import (
     halved,
     long_enough,
     long_enough_arm,
+    loss_variation,
     shortened,
     starts,
     steps_of,
@@ -181,3 +182,20 @@ def test_every_statistical_test_says_its_length() -> None:
     threshold |= {"test": "threshold", "at": "selected", "relation": ">=", "threshold": 30.0, "reason": ""}
     steep = pair([-30, -30, 0, 3])
     assert evaluate(claim(threshold), {"baseline": steep})[0].short == (200,)
+
+
+def test_variation_of_the_loss_is_over_the_second_half() -> None:
+    def falling(arm: str, draw: int, *losses: float) -> dict[str, Any]:
+        found = run(arm, draw, range(len(losses)), 50.0)
+        for point, loss in zip(found["curve"], losses, strict=True):
+            point["loss"] = loss
+        return found
+
+    assert loss_variation(falling("new", 0, 9, 9, 9, 4, 5, 6)) == pytest.approx(100 * 1 / 5)
+    assert loss_variation(falling("new", 0, 9, 4, 5, 6)) is None, "two looks have no spread to speak of"
+    records = [falling("new", n, 9, 9, 9, 5, 5, 5 + 0.1 * n) for n in range(5)]
+    records += [falling("old", n, 9, 9, 9, 4, 5, 6 + 0.1 * n) for n in range(5)]
+    asked = {key: value for key, value in difference().items() if not key.startswith("margin")}
+    asked |= {"test": "estimate", "metric": "loss_variation", "direction": "less", "margin": 5.0}
+    row = judge({**asked, "margin_reason": "visible"}, records)
+    assert row.word == "supported" and row.mean < -15
