@@ -74,7 +74,6 @@ _WINDOWS = (
     "untouched-oam untouched-random untouched-oam-degree untouched-oam-4e untouched-oam-5b untouched-full-and-oam "
     "untouched-full-and-random"
 )
-_SMOKE = "untouched-full-and-random u512-oam u512-oam-trained-features"
 
 ON_GROCERIES = Study(
     name="object_attention",
@@ -89,7 +88,7 @@ ON_GROCERIES = Study(
         first("u512-full", 6.6),
         first("u512-oam u512-random", 8),
         later("u512-oam-trained-features", 8),
-        smoke=_SMOKE,
+        smoke="u512-oam",
     ),
     tunings=(),
     tuned_by=baseline.ON_GROCERIES,
@@ -109,7 +108,7 @@ ON_GLYPHS = Study(
         first("untouched-full", 0.12, draws=10),
         first(_WINDOWS, 0.35, draws=10),
         first("untouched-box", 0.12, draws=10),
-        smoke=_SMOKE,
+        smoke="u512-oam u512-oam-trained-features untouched-full-and-random",
     ),
     tunings=(),
     tuned_by=baseline.ON_GLYPHS,

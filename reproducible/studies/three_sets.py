@@ -71,7 +71,7 @@ THREE_SETS = Study(
         *planned(GROCERIES_HALVES, ARMS, first("untouched-googlenet-groceries", 7)),
         *planned(CARS, ARMS, first("untouched-googlenet-cars", 22)),
         *planned(CUB, ARMS, first("untouched-googlenet-cub", 9)),
-        *planned(GROCERIES_HALVES, ARMS, first("untouched-lite0-groceries", 3)),
+        *planned(GROCERIES_HALVES, ARMS, first("untouched-lite0-groceries", 3), smoke=""),
         *planned(CARS, ARMS, first("untouched-lite0-cars", 11)),
         *planned(CUB, ARMS, first("untouched-lite0-cub", 3)),
         *planned(CARS, ARMS, later("u512-cars-paper u512-lact-printed-cars-paper", 11_000)),

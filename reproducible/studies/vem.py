@@ -160,7 +160,7 @@ ON_GROCERIES = Study(
         later("margin-learnt-beta margin-vem-learnt-beta binomial binomial-vem binomial-vem-attached", 5.5),
         later("margin-vem-d64 margin-d64 margin-vem-d256 margin-d256 margin-d512", 5.5),
         later("margin-gate-only-efficientnet margin-inverse-variance-gate-efficientnet", 3.5),
-        smoke="margin-vem margin margin-vem-efficientnet margin-se",
+        smoke="margin-vem margin margin-vem-efficientnet",
     ),
     tunings=(
         Tuning(
