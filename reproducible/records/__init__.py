@@ -32,7 +32,7 @@ added rewrites one small file. Its keys:
 
 from reproducible.records.cache import finish, finished, read_json, run_folder
 from reproducible.records.files import SUFFIX, committed, file_of, folder_of, key_of, load, read, save
-from reproducible.records.measured import measurements, save_measurements
+from reproducible.records.measured import measurements, run_again, save_measurements
 from reproducible.records.rescoring import (
     NEAR,
     compared,
@@ -73,6 +73,7 @@ __all__ = [
     "read_json",
     "rescorable",
     "rescore",
+    "run_again",
     "run_folder",
     "save",
     "save_measurements",

@@ -12,7 +12,7 @@ from IPython.display import HTML
 
 from reproducible.evaluation.localised import ARMS as LOOKED_AT
 from reproducible.report.tables import NOT_RUN, folded, interval, page
-from reproducible.report.verdicts import claims_on_page
+from reproducible.report.verdicts import claims_on_page, criteria_on_page, notes_on_page, superseded_on_page
 from reproducible.studies import STUDIES
 from reproducible.types import RunRecord
 from reproducible.verdicts.contrasts import PRIMARY
@@ -63,13 +63,30 @@ def answers(page_name: str, level: str, records_by_study: Mapping[str, Sequence[
     return HTML(made + whole.data)
 
 
-def effect_table(effects: Mapping[str, Effect]) -> pd.DataFrame:
-    """Effects that no claim asks for: a row each, in points, with both intervals.
+def asked(page_name: str, *levels: str) -> HTML:
+    """What was fixed before the first run for the claims of a page, what other criteria it replaced, and what is noted
+    beside them: each folded behind one line, where there is any.
+
+    Args:
+        page_name: name of the page in ``claims.yaml``.
+        levels: real, controlled ...
+    """
+    parts = {
+        f"What was asked before the first run, level {level}": criteria_on_page(page_name, level) for level in levels
+    }
+    parts["What was asked before that, and why it was replaced"] = superseded_on_page(page_name)
+    parts["What is noted beside these claims"] = notes_on_page(page_name)
+    return HTML("".join(folded(title, page(table)).data for title, table in parts.items() if len(table)))
+
+
+def effect_table(effects: Mapping[str, Effect], published: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Effects that no verdict is about: a row each, in points, with both intervals.
 
     Args:
         effects: by what they are of, in words.
+        published: what a document prints beside them, where it does.
     """
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "effect of": list(effects),
             "points": [NOT_RUN if e.mean is None else _signed(e.mean) for e in effects.values()],
@@ -79,6 +96,7 @@ def effect_table(effects: Mapping[str, Effect]) -> pd.DataFrame:
             "of them across machines": [f"{e.across}" if e.draws else "" for e in effects.values()],
         }
     )
+    return table.assign(published=[published.get(name, "") for name in effects]) if published else table
 
 
 def titled(criterion: Criterion) -> Criterion:

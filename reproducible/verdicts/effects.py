@@ -47,7 +47,8 @@ def effect(records: Sequence[RunRecord], *arms: str, metric: str = PRIMARY, at: 
 
     Args:
         records: of one benchmark.
-        arms: treatment and control; four: the first difference less the second, (a - b) - (c - d).
+        arms: treatment and control, which may be ``untouched``, the untouched network of the treatment's own runs;
+            four: the first difference less the second, (a - b) - (c - d).
         metric: name as in the records, on the test classes.
         at: checkpoint of all.
 
@@ -57,7 +58,12 @@ def effect(records: Sequence[RunRecord], *arms: str, metric: str = PRIMARY, at: 
     if len(arms) not in (2, 4):
         raise ValueError(f"A difference needs two arms, one of differences four, got {len(arms)}.")
     asked = {"test": "difference", "metric": metric, "at": at}
-    asked |= {"arms": list(arms)} if len(arms) == 2 else {"pairs": [list(arms[:2]), list(arms[2:])]}
+    if len(arms) == 4:
+        asked["pairs"] = [list(arms[:2]), list(arms[2:])]
+    elif arms[1] == "untouched":
+        asked |= {"test": "within_run", "arm": arms[0], "between": [at, "untouched"]}
+    else:
+        asked["arms"] = list(arms)
     contrast = paired(asked, records)
     values = contrast.values
     both = intervals(contrast) if len(values) > 1 else (None, None)

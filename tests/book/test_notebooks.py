@@ -12,7 +12,6 @@ import pytest
 
 from reproducible.report.build import ROOT, clean_notebook, execute, failures, pages
 from reproducible.resources import UserError
-from reproducible.verdicts.criteria import load_claims
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PARAMETERS = {"profile", "device", "data_folder"}
@@ -50,12 +49,12 @@ def test_there_is_one_parameters_cell_and_its_profile_is_smoke(path: Path) -> No
 
 
 @each_notebook
-def test_notes_and_replaced_criteria_stand_once_on_a_page_with_its_verdicts(path: Path) -> None:
+def test_what_was_asked_stands_once_on_a_page_with_its_verdicts(path: Path) -> None:
+    """Criteria of every level that has verdicts there, what they replaced and what is noted, folded together."""
     shown = "\n".join(cell.source for cell in code(path))
-    asked = set(re.findall(r'claims_on_page\("([\w-]+)"', shown))
-    assert sorted(re.findall(r'notes_on_page\("([\w-]+)"', shown)) == sorted(asked)
-    replaced = {claim.page for claim in load_claims().claims if claim.superseded}
-    assert sorted(re.findall(r'superseded_on_page\("([\w-]+)"', shown)) == sorted(asked & replaced)
+    answered = set(re.findall(r'answers\.answers\("([\w-]+)", "(real|controlled)"', shown))
+    asked = re.findall(r'answers\.asked\("([\w-]+)", (.+)\)', shown)
+    assert sorted((page, level) for page, levels in asked for level in re.findall(r"\w+", levels)) == sorted(answered)
 
 
 @each_notebook

@@ -105,3 +105,8 @@ def test_runs_of_the_untouched_network_have_nothing_beside_them(full: list[dict[
         one["untouched"] = {}
     row = arm_row(full, "u512")
     assert row["R@1 %"].startswith("72.0") and row["gain over untouched"] == ""
+
+
+def test_folded_tables_open_without_javascript() -> None:
+    html = tables.folded("p < 0.05", tables.page(pd.DataFrame({"a": [1.0]}))).data
+    assert html.startswith("<details><summary>p &lt; 0.05</summary><table") and html.endswith("</details>")

@@ -28,6 +28,12 @@ def test_a_difference_of_differences() -> None:
         effect(RUNS, "new", "old", "newer")
 
 
+def test_an_effect_over_the_untouched_network() -> None:
+    """It finds 20 per cent in every made-up run, and has no hits kept."""
+    found = effect(RUNS, "newer", "untouched")
+    assert found.mean == pytest.approx(np.mean(OLD) + 7 - 20)
+
+
 def test_what_has_not_run_has_no_effect() -> None:
     assert effect(RUNS, "new", "other").mean is None
     one = effect(RUNS[:1] + RUNS[5:6], "new", "old")

@@ -44,6 +44,11 @@ def pairs_on_page(page: str, level: str) -> list[Pair]:
     return list(dict.fromkeys(found))
 
 
+def decisive_pairs(page: str, level: str) -> Figure:
+    """:func:`recall_by_step` of :func:`pairs_on_page`, from the committed records."""
+    return recall_by_step(pairs_on_page(page, level))
+
+
 def seen_at(found: Sequence[RunRecord], arm: str, metric: str) -> pd.DataFrame:
     """A metric on the test classes wherever the runs of an arm looked at it: index the step, a column a class draw."""
     rows = [

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_up import record
 
-from reproducible.report import steps
+from reproducible.report import by_step
 
 PAIR = ("baseline", "u512-lact-printed", "u512")
 
@@ -31,15 +31,15 @@ RUNS += [run("u512", draw, {0: 41.0} | ({50: 65.0} if draw else {}) | {100: 70.0
 
 
 def test_pairs_that_decide_are_those_of_the_claims() -> None:
-    assert steps.pairs_on_page("baseline", "real") == [PAIR]
-    assert ("deml", "deml-1-4", "deml-1-4-hinge") in steps.pairs_on_page("channel-attention", "real")
-    untrained = {arm for _, *arms in steps.pairs_on_page("object-attention", "controlled") for arm in arms}
+    assert by_step.pairs_on_page("baseline", "real") == [PAIR]
+    assert ("deml", "deml-1-4", "deml-1-4-hinge") in by_step.pairs_on_page("channel-attention", "real")
+    untrained = {arm for _, *arms in by_step.pairs_on_page("object-attention", "controlled") for arm in arms}
     assert untrained == {"u512-box", "u512-full"}  # frozen and untouched networks have no steps
-    assert steps.pairs_on_page("reproduce", "real") == []
+    assert by_step.pairs_on_page("reproduce", "real") == []
 
 
 def test_means_are_of_the_steps_that_every_draw_looked_at() -> None:
-    figure = steps.recall_by_step([PAIR], {"baseline": RUNS})
+    figure = by_step.recall_by_step([PAIR], {"baseline": RUNS})
     left, right = figure.axes
     assert left.get_title(loc="left") == "R@1 of unseen classes at 100 steps"
     treatment, chosen, control, *_ = left.lines
@@ -53,7 +53,7 @@ def test_means_are_of_the_steps_that_every_draw_looked_at() -> None:
 
 
 def test_what_has_not_run_says_so() -> None:
-    (axes,) = steps.recall_by_step([PAIR], {"baseline": []}).axes
+    (axes,) = by_step.recall_by_step([PAIR], {"baseline": []}).axes
     assert axes.texts[0].get_text() == "recall against steps: not run"
-    one = steps.recall_by_step([PAIR], {"baseline": RUNS[:3]})
+    one = by_step.recall_by_step([PAIR], {"baseline": RUNS[:3]})
     assert one.axes[0].get_legend().get_texts()[0].get_text() == "U512 + L_act, printed (3)"
