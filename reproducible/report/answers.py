@@ -92,8 +92,7 @@ def effect_table(effects: Mapping[str, Effect], published: Mapping[str, str] | N
             "points": [NOT_RUN if e.mean is None else _signed(e.mean) for e in effects.values()],
             "t interval": [interval(*e.t) if e.t else "" for e in effects.values()],
             "bootstrap": [interval(*e.bootstrap) if e.bootstrap else "" for e in effects.values()],
-            "draws": [f"{e.draws}" for e in effects.values()],
-            "of them across machines": [f"{e.across}" if e.draws else "" for e in effects.values()],
+            "draws": [f"{e.draws}" + (f", {e.across} across machines" if e.across else "") for e in effects.values()],
         }
     )
     return table.assign(published=[published.get(name, "") for name in effects]) if published else table

@@ -67,5 +67,5 @@ def test_effects_without_a_claim() -> None:
     table = answers.effect_table(
         {"one": Effect(1.26, (0.5, 2.0), (-0.1, 2.2), 5, 2), "none": Effect(None, None, None, 0, 0)}
     )
-    assert table.iloc[0].tolist() == ["one", "+1.3", "[0.5, 2.0]", "[-0.1, 2.2]", "5", "2"]
-    assert table.iloc[1].tolist() == ["none", "not run", "", "", "0", ""]
+    assert table.iloc[0].tolist() == ["one", "+1.3", "[0.5, 2.0]", "[-0.1, 2.2]", "5, 2 across machines"]
+    assert table.iloc[1].tolist() == ["none", "not run", "", "", "0"]
