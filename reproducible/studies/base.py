@@ -186,14 +186,17 @@ class Study:
             return False
 
     def best(self, tuning: str) -> Params:
-        """The candidate whose trial reached the highest validation MAP@R.
+        """The candidate whose trial reached the highest validation MAP@R within the steps that its arm runs.
 
         Raises:
             UserError: if its trials are not all in the records.
         """
         declared = self.tuning(tuning)
+        arm = (self.tuned_by or self).arm(declared.arm)
+        steps = {**arm.fixed, **(self.tuned_by or self).defaults, **arm.params}["steps"]
         scores = {
-            r["arm"]: max(p["validation"]["map_at_r"] for p in r["curve"]) for r in records.load(self.tuning_records)
+            r["arm"]: max(p["validation"]["map_at_r"] for p in r["curve"] if p["step"] <= steps)
+            for r in records.load(self.tuning_records)
         }
         names = [f"{tuning}-{number}" for number in range(len(declared.candidates))]
         missing = [name for name in names if name not in scores]

@@ -194,9 +194,10 @@ AT_224 = Study(
     arms=planned(
         GROCERIES_224,
         ARMS,
-        first("u512", 8, curves=True),
-        first("u64 u512-lact-printed u512-lact-released u512-lact-tuned u64-lact-tuned", 8, curves=True),
-        later("u512-printed u512-printed-lact-printed", 8),
+        first("u512", 6, curves=True),
+        first("u512-lact-printed u512-lact-tuned", 6, curves=True),
+        first("u64 u512-lact-released u64-lact-tuned", 6, draws=3, curves=True),
+        first("u512-printed u512-printed-lact-printed", 6, draws=3),
         smoke="u512",
     ),
     tunings=(

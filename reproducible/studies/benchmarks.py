@@ -80,10 +80,12 @@ GLYPHS = Benchmark(
     parts=True,
 )
 GROCERIES_224 = replace(
-    GROCERIES, size=224, view=288, steps=200, looks=(25, 50, 50), frozen="pool3", windows=8, start=True
+    GROCERIES, size=224, view=288, steps=100, looks=(25, 25, 100), frozen="pool3", windows=8, start=True
 )
 """The papers' size, 14 x 14 positions at pool3 to 4e and 7 x 7 at 5b; trained from pool3 on, on maps that are computed
-once. The photographs are stored at 160 x 160 pixels, so 224 are a finer sampling of the same."""
+once. The photographs are stored at 160 x 160 pixels, so 224 are a finer sampling of the same. The length is what the
+validation classes ask for: of trials of 200 steps, one is within 0.1 points of the best MAP@R of all at step 50, and
+falls from there."""
 GROCERIES_HALVES = replace(
     GROCERIES, split="canonical", steps=600, protocols=("photo_to_photo", "photo_to_iconic"), draws=1
 )
