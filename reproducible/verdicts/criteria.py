@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class ClaimSet:
 
 
 def load_claims(path: Path | None = None) -> ClaimSet:
-    """Read and check the claims.
+    """Read and check the claims, once a process and content of the file.
 
     Args:
         path: another file than ``data_manifests/claims.yaml``.
@@ -78,13 +79,20 @@ def load_claims(path: Path | None = None) -> ClaimSet:
     Raises:
         UserError: naming file, claim, key and, where one is unknown, the nearest known one.
     """
-    import yaml
-
     path = path or manifests() / "claims.yaml"
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return _parsed(path, path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file of claims.") from error
+
+
+@lru_cache(maxsize=2)
+def _parsed(path: Path, text: str) -> ClaimSet:
+    """The claims of a file that holds this text: pages ask for them dozens of times, and parsing takes a second."""
+    import yaml
+
+    try:
+        document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not YAML ({error}).") from error
     top = ("criteria_version", "families", "claims")
