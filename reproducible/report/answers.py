@@ -118,21 +118,21 @@ def _titles(criterion: Criterion) -> dict[str, str]:
 
 def _claim(row: pd.Series, text: str, criterion: Criterion) -> str:
     """What is claimed, once, and what of it is compared: arms by their titles."""
-    compared = row["comparison"]
+    compared = row["comparison"].replace("_", " ") if criterion["test"] == "measured" else row["comparison"]
     if criterion["test"] not in ("editorial", "analytic", "published", "measured"):
         metric = criterion["metric"]
         compared = describe(titled(criterion)).replace(metric, "R@1" if metric == PRIMARY else metric.replace("_", " "))
-        compared = compared.replace("R@1 at selected: ", "").replace(" at selected", "").replace(" - ", " − ")
+        compared = compared.replace("R@1 at selected: ", "").replace(" at selected", "").replace(" - ", " less ")
     lines = [f"<b>{escape(row['claim'])}</b> {escape(text)}".strip(), f"<small>{escape(compared)}</small>"]
     return ("<br>" if text else " ").join(lines)
 
 
 def _verdict(row: pd.Series, criterion: Criterion) -> str:
     """Icon and word, with the length it holds at, and what a reader has to know beside it."""
-    said, titles = with_length(row["verdict"], row["length"]), _titles(criterion)
+    said, _, why = with_length(row["verdict"], row["length"]).partition(" (")
     for arm in row["fails_here"]:
-        said = said.replace(arm, titles.get(arm, arm))
-    beside = []
+        why = why.replace(arm, _titles(criterion).get(arm, arm))
+    beside = [f"({why}"] if why else []
     if row["test"] != "estimate" and row["estimate"] and bare(row["estimate"]) != bare(row["verdict"]):
         beside.append(f"as an estimate: {row['estimate']}")
     if row["stale"]:

@@ -45,7 +45,7 @@ def test_a_row_says_claim_verdict_effect_published_and_draws(full: list[dict[str
     table = rows_of(answers.answers("baseline", "real", {"baseline": full}).data)
     row = next(row for row in table if row["claim"].startswith("D04"))
     assert load_claims()["D04"].claim in row["claim"]
-    assert row["claim"].endswith("U512 + L_act, printed − U512")
+    assert row["claim"].endswith("U512 + L_act, printed less U512")
     assert row["verdict"].startswith("✘ contradicted at 100 steps")
     assert row["effect [t] [bootstrap]"].startswith("-10.0[") and row["effect [t] [bootstrap]"].count("[") == 2
     assert (row["published"], row["n"]) == ("+3.3", "5")
