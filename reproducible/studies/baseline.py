@@ -34,11 +34,13 @@ def objective(params: Params) -> tuple[Term, ...]:
 
 
 def model(params: Params) -> Component:
-    """U_d.
+    """U_d, or the network as it is.
 
     Args:
-        params: ``dim``, the document's.
+        params: ``dim``, the document's; ``untouched``.
     """
+    if params["untouched"]:
+        return Component("untouched")
     return Component("unified", {"dim": params["dim"] // params["divisor"]})
 
 
@@ -50,6 +52,7 @@ def build(params: Params) -> RunConfig:
 DEFAULTS = {
     **TRAINING,
     **{"dim": 512, "gamma": 25.0, "lact": 0.0, "ntri": 0.0, "orthogonal": 0.0, "released": False},
+    "untouched": False,
 }
 CURVES = {"curves": True}
 ROWS = {"ntri": 0.25}
@@ -68,6 +71,8 @@ LOWER = tuple(
     for d in (512, 64)
 )
 """The same about the weight that won at 112 pixels, where it was the smallest."""
+WHOLE = {"untouched": True, "steps": 0, "crop": 1.0, "frozen": "", "windows": 0}
+"""The network as it is, which sees the whole image: at which size is it best?"""
 LONG = {"steps": 900, "looks": (50, 300, 300), **CURVES}
 """Three times as long on glyphs: does claim D04 hold where curves are flat?"""
 LADDER = {
@@ -104,6 +109,7 @@ ARMS = (
         )
     ),
     Arm("u512-lact-printed-long", "U512 + L_act, printed, 900 steps", {**PRINTED, **LONG}, BASE),
+    *(Arm(f"untouched-{size}", f"untouched, {size} pixels, whole image", {**WHOLE, "size": size}) for size in (224, 288)),
     *(Arm(data, f"U512, {title}", {"data": data}, BASE) for data, title in LADDER.items()),
     Arm("glyphs-instance", "U512, glyphs-instance", {"data": "glyphs-instance", "parts": False}, BASE),
 )
@@ -198,6 +204,7 @@ AT_224 = Study(
         first("u512-lact-printed u512-lact-tuned", 6, curves=True),
         first("u64 u512-lact-released u64-lact-tuned", 6, draws=3, curves=True),
         first("u512-printed u512-printed-lact-printed", 6, draws=3),
+        first("untouched-224 untouched-288", 3, draws=3),
         smoke="u512",
     ),
     tunings=(

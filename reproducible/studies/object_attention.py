@@ -22,10 +22,10 @@ def model(params: Params) -> Component:
     """U_d or the pretrained network as it is, on windows or on the image.
 
     Args:
-        params: ``untouched``; ``place`` (``object``, ``elsewhere``, or empty: the image), ``looks_with``, ``layers``,
-            ``form`` and ``both`` of :class:`reproducible.models.zoomed.Zoomed`.
+        params: those of :func:`reproducible.studies.baseline.model`; ``place`` (``object``, ``elsewhere``, or empty: the
+            image), ``looks_with``, ``layers``, ``form`` and ``both`` of :class:`reproducible.models.zoomed.Zoomed`.
     """
-    plain = Component("untouched") if params["untouched"] else baseline.model(params)
+    plain = baseline.model(params)
     if not params["place"]:
         return plain
     options = {name: params[name] for name in ("place", "form", "both")}
@@ -47,7 +47,7 @@ def build(params: Params) -> RunConfig:
 DEFAULTS = {
     **baseline.DEFAULTS,
     **{"place": "", "looks_with": "pretrained", "layers": ("4e", "5b"), "form": "columns", "both": False},
-    **{"inside": "image", "untouched": False},
+    **{"inside": "image"},
 }
 OBJECT, ELSEWHERE, BOX = {"place": "object"}, {"place": "elsewhere"}, {"inside": "object"}
 UNTOUCHED = {"untouched": True, "steps": 0}

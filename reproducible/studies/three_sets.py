@@ -63,7 +63,7 @@ THREE_SETS = Study(
     name="three_sets",
     title="One protocol, three data sets",
     build=build,
-    defaults={**baseline.DEFAULTS, "untouched": False},
+    defaults=baseline.DEFAULTS,
     arms=(
         *planned(CARS, ARMS, first("u512-cars u512-lact-printed-cars", 22), later("u512-lact-weak-cars", 22)),
         *planned(GROCERIES_HALVES, ARMS, first("u512-groceries", 12)),
@@ -71,7 +71,7 @@ THREE_SETS = Study(
         *planned(GROCERIES_HALVES, ARMS, first("untouched-googlenet-groceries", 7)),
         *planned(CARS, ARMS, first("untouched-googlenet-cars", 22)),
         *planned(CUB, ARMS, first("untouched-googlenet-cub", 9)),
-        *planned(GROCERIES_HALVES, ARMS, first("untouched-lite0-groceries", 3), smoke=""),
+        *planned(GROCERIES_HALVES, ARMS, first("untouched-lite0-groceries", 3)),
         *planned(CARS, ARMS, first("untouched-lite0-cars", 11)),
         *planned(CUB, ARMS, first("untouched-lite0-cub", 3)),
         *planned(CARS, ARMS, later("u512-cars-paper u512-lact-printed-cars-paper", 11_000)),
