@@ -109,7 +109,10 @@ ARMS = (
         )
     ),
     Arm("u512-lact-printed-long", "U512 + L_act, printed, 900 steps", {**PRINTED, **LONG}, BASE),
-    *(Arm(f"untouched-{size}", f"untouched, {size} pixels, whole image", {**WHOLE, "size": size}) for size in (224, 288)),
+    *(
+        Arm(f"untouched-{size}", f"untouched, {size} pixels, whole image", {**WHOLE, "size": size})
+        for size in (224, 288)
+    ),
     *(Arm(data, f"U512, {title}", {"data": data}, BASE) for data, title in LADDER.items()),
     Arm("glyphs-instance", "U512, glyphs-instance", {"data": "glyphs-instance", "parts": False}, BASE),
 )

@@ -22,8 +22,8 @@ def model(params: Params) -> Component:
     """U_d or the pretrained network as it is, on windows or on the image.
 
     Args:
-        params: those of :func:`reproducible.studies.baseline.model`; ``place`` (``object``, ``elsewhere``, or empty: the
-            image), ``looks_with``, ``layers``, ``form`` and ``both`` of :class:`reproducible.models.zoomed.Zoomed`.
+        params: those of :func:`reproducible.studies.baseline.model`; ``place`` (``object``, ``elsewhere``, or empty:
+            the image), ``looks_with``, ``layers``, ``form`` and ``both`` of :class:`reproducible.models.zoomed.Zoomed`.
     """
     plain = baseline.model(params)
     if not params["place"]:
