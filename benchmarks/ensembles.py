@@ -60,6 +60,7 @@ def counts() -> dict[str, float]:
     return {
         "extra_parameters_millions_n8": (own - base) / 1e6,
         "gflop_inception_4_and_5": multiply_adds(whole.part("pool3"), maps),
+        "gflop_inception_4": multiply_adds(whole.part("pool3", "4e"), maps),
         "gflop_googlenet": multiply_adds(whole, image),
     }
 

@@ -30,6 +30,10 @@ ICONS = {
 }
 """Beside the word, never in its place; other words say that there is nothing to see yet."""
 NOTHING_YET = "○"
+LEVEL_NAMES = {
+    **{"analytic": "By proof", "published": "On the printed tables"},
+    **{"controlled": "On glyphs", "real": "On photographs"},
+}
 _SIGNED = ("difference", "no_difference", "interaction", "within_run", "estimate")
 
 
@@ -77,6 +81,25 @@ def asked(page_name: str, *levels: str) -> HTML:
     parts["What was asked before that, and why it was replaced"] = superseded_on_page(page_name)
     parts["What is noted beside these claims"] = notes_on_page(page_name)
     return HTML("".join(folded(title, page(table)).data for title, table in parts.items() if len(table)))
+
+
+def standing(page_name: str, records_by_study: Mapping[str, Sequence[RunRecord]] | None = None) -> HTML:
+    """The answer of a page in one paragraph, as the records have it: how the claims that it decides came out, level by
+    level, those that nothing has been run for included.
+
+    Args:
+        page_name: name of the page in ``claims.yaml``.
+        records_by_study: other records than the committed ones.
+    """
+    table = verdict_table(records_by_study=records_by_study)
+    table = table[(table["page"] == page_name) & table["level"].isin(LEVEL_NAMES)]
+    said = []
+    for level, name in LEVEL_NAMES.items():
+        words = table.loc[table["level"] == level, "verdict"].map(bare).value_counts()
+        if len(words):
+            parts = ", ".join(f"{count} {word}" for word, count in words.items())
+            said.append(f"<b>{name}</b>: {escape(parts)}")
+    return HTML(f"<p>Claims of this page, by level of evidence. {'; '.join(said)}.</p>")
 
 
 def effect_table(effects: Mapping[str, Effect], published: Mapping[str, str] | None = None) -> pd.DataFrame:

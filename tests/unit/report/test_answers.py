@@ -30,7 +30,13 @@ def rows_of(html: str) -> list[dict[str, str]]:
     return [dict(zip(cells(head, "th"), cells(row, "td"), strict=True)) for row in rows]
 
 
-@pytest.mark.parametrize("page", ["baseline", "object-attention", "channel-attention", "grid", "vem"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        *("baseline", "object-attention", "channel-attention", "grid", "vem"),
+        *("diablo", "entries", "three-losses-and-abe", "one-head"),
+    ],
+)
 @pytest.mark.parametrize("level", ["real", "controlled"])
 def test_at_most_five_columns_and_no_name_of_an_arm(page: str, level: str) -> None:
     shown, folded = parted(answers.answers(page, level).data)
@@ -51,6 +57,17 @@ def test_a_row_says_claim_verdict_effect_published_and_draws(full: list[dict[str
     assert (row["published"], row["n"]) == ("+3.3", "5")
     waiting = next(row for row in table if row["claim"].startswith("D03"))
     assert (waiting["verdict"], waiting["effect [t] [bootstrap]"], waiting["n"]) == ("○ not run", "", "0 of 5")
+
+
+def test_the_answer_of_a_page_counts_its_claims_by_level(full: list[dict[str, Any]]) -> None:
+    said = unescape(re.sub(r"<[^>]+>", "", answers.standing("baseline", {"baseline": full}).data))
+    levels = dict(re.findall(r"(On the printed tables|On glyphs|On photographs): ([^;.]+)", said))
+    on_page = [claim for claim in load_claims().claims if claim.page == "baseline"]
+    for name, level in (("On photographs", "real"), ("On glyphs", "controlled")):
+        asked = sum(any(c["level"] == level for c in claim.criteria) for claim in on_page)
+        assert sum(map(int, re.findall(r"\d+", levels[name]))) == asked, levels[name]
+    assert set(re.findall(r"\d+ ([a-z ]+)", levels["On glyphs"])) <= {"not run", "not testable here"}
+    assert "1 contradicted" in levels["On photographs"]
 
 
 def test_what_a_claim_says_stands_once() -> None:
