@@ -83,7 +83,8 @@ ROWS: Mapping[str, Mapping[str, list[Row]]] = {
         **{f"sgml-image-wise{tail}": [("SGML", "III", f"SGML, {SAMPLING[1]}")] for tail in ("", "-small-classes")},
     },
     "G09": sgml(
-        sgml_image_wise=("VII", "SGML, Image-wise sampling"), sgml_batch_wise=("VII", "SGML, Batch-wise sampling")
+        sgml_image_wise=("VII", "SGML, Image-wise sampling"),
+        **dict.fromkeys(("sgml", "sgml_batch_wise"), ("VII", "SGML, Batch-wise sampling")),
     ),
     "X01": {
         "u512-settings-of-diablo": [("DIABLO", "1", "Binomial (Ours)")],
