@@ -105,7 +105,7 @@ class ImageWise:
     Anchors are distinct images, drawn uniformly from all of them, not from classes first: where classes differ in size,
     a large one has more anchors. A positive is another image of the anchor's class, a negative one of all images of
     other classes; the same image may come in more than once, as the positive of one anchor and the negative of another.
-    Everything random comes from the generator that is passed, on the CPU. Explained on page: notation.
+    Everything random comes from the generator that is passed, on the CPU. Explained on page: sampling-and-layers.
 
     Args:
         labels: (N,) class id of every image of a store, as of :class:`PKSampler`.

@@ -1,6 +1,6 @@
 """How well predicted attributes rank images, and what their similarity says of pairs.
 
-Explained on page: notation.
+Explained on page: sgml.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-r"""Binary cross-entropy of predicted attributes (SGML section III.B, Eq. 2; page: notation).
+r"""Binary cross-entropy of predicted attributes (SGML section III.B, Eq. 2; page: sgml).
 
 .. math::  L = -\sum_{i=1}^{K} [a_i \log p_i + (1 - a_i) \log(1 - p_i)]
 

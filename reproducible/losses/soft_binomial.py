@@ -1,4 +1,4 @@
-r"""Soft binomial deviance: pairs judged by their attributes as well (SGML section III.C, Eq. 5 to 8; page: notation).
+r"""Soft binomial deviance: pairs judged by their attributes as well (SGML section III.C, Eq. 5 to 8; page: sgml).
 
 .. math::
 

@@ -2,7 +2,7 @@
 
 The document retrieves with the features of three layers (Tables II and VI) and gives the sizes 2048, 1024 and 512, but
 says nothing of what lies between them. Here the shared layer ends in a ReLU, and both branches are linear.
-Explained on page: notation.
+Explained on page: sgml.
 """
 
 from __future__ import annotations

@@ -110,10 +110,12 @@ def side_by_side(table: pd.DataFrame, xlabel: str) -> Figure:
 
     Args:
         table: columns ``compared``, ``benchmark``, ``mean``, ``low`` and ``high``; rows without a mean are left empty,
-            and where none has one the figure says so.
+            and where there is nothing to show the figure says so. ``published``, where it is a column: what a document
+            prints, a star in each row that has it.
         xlabel: quantity and unit.
     """
-    if table["mean"].isna().all():
+    printed = table.dropna(subset=["published"]) if "published" in table else table[:0]
+    if table["mean"].isna().all() and printed.empty:
         return not_run(NOT_RUN)
     names = list(dict.fromkeys(table["compared"]))
     figure, (axes,) = panels(0.42 * len(names) + 1.0)
@@ -124,10 +126,13 @@ def side_by_side(table: pd.DataFrame, xlabel: str) -> Figure:
         y = np.array([len(names) - 1 - names.index(name) for name in rows["compared"]]) + shift
         axes.hlines(y, rows["low"], rows["high"], color=colour, linewidth=2.2, alpha=0.5)
         axes.plot(rows["mean"], y, marker, color=colour, label=benchmark)
+    if not printed.empty:
+        y = [len(names) - 1 - names.index(name) for name in printed["compared"]]
+        axes.plot(printed["published"], y, "*", color="black", markersize=8, label="published", zorder=4)
     axes.axvline(0, color=GREY, linewidth=0.8)
     axes.set(yticks=range(len(names)), yticklabels=names[::-1], xlabel=xlabel, ylim=(-0.6, len(names) - 0.4))
     axes.grid(axis="y", visible=False)
-    figure.legend(loc="outside upper right", ncols=2)
+    figure.legend(loc="outside upper right", ncols=3)
     return figure
 
 
