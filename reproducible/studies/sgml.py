@@ -116,13 +116,18 @@ def surface(printed: str, read: str) -> str:
 ARMS = (
     Arm("sgml", "SGML", CURVES, BOTH),
     Arm("multitask", "multitask", {**PLAIN, **CURVES}, BOTH),
-    Arm("metric-only", "metric only", METRIC, BASE),
+    Arm("metric-only", "metric only", {**METRIC, **CURVES}, BASE),
     Arm("attribute-only", "attributes only, FC searched", {"loss": "", "searched": "fc"}, BOTH),
     Arm("metric-only-c-25", "metric only, C = 25", {**METRIC, **C_25}, BASE),
     Arm("multitask-c-25", "multitask, C = 25", {**PLAIN, **C_25}, BOTH),
     Arm("sgml-c-25", "SGML, C = 25, beta tuned", C_25, (*BOTH, "beta-c-25")),
-    Arm("sgml-constant-g", "SGML, one g for all pairs, beta tuned", {"similarity": "mean"}, (*BOTH, "beta-constant")),
-    Arm("sgml-tuned", "SGML, beta tuned", {}, (*BOTH, "beta")),
+    Arm(
+        "sgml-constant-g",
+        "SGML, one g for all pairs, beta tuned",
+        {"similarity": "mean", **CURVES},
+        (*BOTH, "beta-constant"),
+    ),
+    Arm("sgml-tuned", "SGML, beta tuned", CURVES, (*BOTH, "beta")),
     Arm("multitask-conv", "multitask, Conv searched", {**PLAIN, **CONV}, BOTH),
     Arm("metric-only-batch-wise", "metric only, 41 x 4 images", METRIC, BASE),
     *(
@@ -130,7 +135,7 @@ ARMS = (
         for name, title, params in (
             ("shuffled-g", "g of other pairs", {"similarity": "shuffled"}),
             ("true-g", "g of true attributes", {"similarity": "true"}),
-            ("negatives-flipped", "negatives turned round", {"flipped": True}),
+            ("negatives-flipped", "negatives turned round", {"flipped": True, **CURVES}),
             ("attached", "gradient through g", {"attached": True}),
             ("half-g", "g = 1/2", {"similarity": "constant", "constant": 0.5}),
             ("whole-g", "g = 1", {"similarity": "constant", "constant": 1.0}),
