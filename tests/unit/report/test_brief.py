@@ -7,8 +7,8 @@ from matplotlib.colors import to_hex
 
 from reproducible.losses.binomial_deviance import BinomialDeviance, binomial_deviance
 from reproducible.report.brief import brief, source
-from reproducible.report.graphs import Arrow, Box, graph
 from reproducible.report.figures import ROSE
+from reproducible.report.graphs import Arrow, Box, graph
 
 
 def test_a_question_without_runs_says_so_at_each_level_that_is_asked_for() -> None:
