@@ -148,7 +148,7 @@ ON_GROCERIES = Study(
         ),
         *LACT_TUNINGS,
     ),
-    live=("u512-lact-printed", "u512"),
+    live=(),
 )
 ON_GLYPHS = Study(
     name="glyph_baseline",
@@ -208,7 +208,7 @@ AT_224 = Study(
         first("u64 u512-lact-released u64-lact-tuned", 6, draws=3, curves=True),
         first("u512-printed u512-printed-lact-printed", 6, draws=3),
         first("untouched-224 untouched-288", 3, draws=3),
-        smoke="u512",
+        smoke="u512 u512-lact-printed",
     ),
     tunings=(
         Tuning(
@@ -218,7 +218,8 @@ AT_224 = Study(
         ),
         *LOWER,
     ),
-    live=(),
+    live=("u512-lact-printed", "u512"),
+    live_steps=25,
     trial_steps=200,
 )
 STUDIES = (ON_GROCERIES, AT_224, ON_GLYPHS, ON_LADDER)

@@ -218,7 +218,7 @@ ON_GROCERIES = Study(
     ),
     tunings=(),
     tuned_by=baseline.ON_GROCERIES,
-    live=("deml-1-1", "u512-lact-tuned"),
+    live=(),
 )
 ON_GLYPHS = Study(
     name="glyph_deml",

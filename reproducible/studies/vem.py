@@ -177,7 +177,7 @@ ON_GROCERIES = Study(
         ),
         Tuning("efficientnet", "margin-efficientnet", ({"lr": 1e-4}, {"lr": 3e-4}, {"lr": 1e-3})),
     ),
-    live=("margin-vem", "margin"),
+    live=(),
     live_steps=20,
     trial_steps=60,
 )

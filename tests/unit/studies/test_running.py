@@ -17,7 +17,7 @@ from reproducible.resources import UserError
 from reproducible.studies import STUDIES, running
 from reproducible.training import devices, runner
 
-BASELINE = STUDIES["baseline"]
+BASELINE = replace(STUDIES["baseline"], live=("u512-lact-printed", "u512"))
 
 
 @pytest.fixture
