@@ -106,6 +106,7 @@ SQUARED = {**CONTRASTIVE, "distance": True}
 """ABE's own loss."""
 ABE = {"gate": "sigmoid", "shared_learner": True, "joint": False}
 DIVERGENCE = {"diversity": "divergence"}
+ADVERSARY = {"diversity": "adversary", "strength": 1.0}
 LEARNERS_ALONE = {"gate": "none", "own_tails": True, "joint": False}
 OFF = 0.1
 """Ten times too small: a low weight of the divergence is what Kim et al. warn of, a low alpha makes gates even."""
@@ -137,6 +138,7 @@ ARMS = (
         ("dimension-pre-8-alpha-times-ten", "DIABLO-8, ten times its alpha", {**PRE_8, "alpha_by": 1 / OFF}),
         ("dimension-pre-8-separate-psi", "DIABLO-8, psi of its own an entry", {**PRE_8, "own_tails": True, **CURVES}),
         ("dimension-pre-8-divergence", "DIABLO-8 with divergence", {**PRE_8, **DIVERGENCE}),
+        ("dimension-pre-8-adversary", "DIABLO-8 with DeML's adversary", {**PRE_8, **ADVERSARY}),
         ("dimension-pre-8-rescaled", "DIABLO-8, factors times N", {**PRE_8, "rescale": True}),
         ("dimension-pre-8-shared-learner", "DIABLO-8, one learner for all", {**PRE_8, "shared_learner": True}),
         ("dimension-pre-8-per-branch", "DIABLO-8, a loss for each learner", {**PRE_8, "joint": False}),
@@ -278,6 +280,7 @@ ON_GLYPHS = Study(
         first("dimension-pre-8-divergence dimension-pre-8-rescaled dimension-pre-8-shared-learner", 5),
         first("dimension-pre-8-per-branch dimension-pre-8-alpha-times-ten", 5),
         first("abe-8-divergence-weight-times-ten abe-8-all-images abe-8-separate-learners", 6),
+        later("dimension-pre-8-adversary", 5),
         later("dimension-pre-8-rate-third dimension-pre-8-rate-triple abe-8-rate-third abe-8-rate-triple", 5),
         smoke="dimension-pre-8 binomial feature-post-8 abe-8 heads-8",
     ),
@@ -329,6 +332,7 @@ ON_GROCERIES = Study(
         later("dimension-pre-8-separate-psi dimension-pre-8-divergence dimension-pre-8-alpha-off-by-ten", 25),
         later("abe-8-divergence-weight-off-by-ten dimension-pre-8-multi-resolution", 25),
         later("binomial-multi-resolution", 4),
+        later("dimension-pre-8-adversary", 25),
         smoke="dimension-post-8",
     ),
     tunings=(

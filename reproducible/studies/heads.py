@@ -18,13 +18,13 @@ from reproducible.studies.arms import Arm, first, planned
 from reproducible.studies.base import Study
 from reproducible.studies.baseline import CURVES
 from reproducible.studies.benchmarks import GLYPHS, Params
-from reproducible.studies.diablo import ABE, BASE, DEFAULTS, DIVERGENCE, ON_GLYPHS, build
+from reproducible.studies.diablo import ABE, ADVERSARY, BASE, DEFAULTS, DIVERGENCE, ON_GLYPHS, build
 
 GATES = {"pooled": "pooled", "unpooled": "unpooled", "sigmoid": "sigmoid trunk", "dimension": "dictionary"}
 PLACES = ("pre", "post")
 DIVERSITIES: dict[str, Params] = {
     "none": {},
-    "adversary": {"diversity": "adversary", "strength": 1.0},
+    "adversary": ADVERSARY,
     "push-apart": {"diversity": "push_apart", "strength": 0.2 * 3 / 28},  # the sum of three pairs, over 28
     "divergence": DIVERGENCE,
 }

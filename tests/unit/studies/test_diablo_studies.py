@@ -31,6 +31,7 @@ def config(of: Study, name: str) -> RunConfig:
         ("dimension-pre-8-euclidean", "dimension-pre-8", {"model.options.likeness"}),
         ("dimension-pre-8-divergence", "dimension-pre-8", {"objective"}),
         ("dimension-pre-8-per-branch", "dimension-pre-8", {"objective"}),
+        ("dimension-pre-8-adversary", "dimension-pre-8", {"objective"}),
         ("dimension-pre-8-alpha-off-by-ten", "dimension-pre-8", {"model.options.alpha"}),
         ("dimension-pre-8-rate-triple", "dimension-pre-8", {"optimiser.lr"}),
         ("contrastive-diablo-8", "dimension-pre-8", {"objective"}),
