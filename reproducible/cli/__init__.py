@@ -7,11 +7,11 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from reproducible.cli import book, data, measure, record, study, training
+from reproducible.cli import book, data, judging, measure, record, study, training
 from reproducible.resources import UserError, cache_dir
 
 app = typer.Typer(
@@ -22,27 +22,9 @@ app = typer.Typer(
 )
 app.command()(training.run)
 app.command()(training.pretrain)
+app.command()(judging.verdicts)
 for part in (data, study, record, measure, book):
     app.add_typer(part.app, name=part.__name__.rpartition(".")[2])
-
-
-@app.command()
-def verdicts(
-    source: Annotated[str, typer.Option(help="DeML, VEM, DIABLO, SGML, Review or Cross-paper; empty: all.")] = "",
-    detail: Annotated[bool, typer.Option("--detail", help="All columns: intervals, margins, p-values, ...")] = False,
-) -> None:
-    """The verdict on every claim, computed now from the committed records.
-
-    The column stale, where there is one, counts runs that are out of date: a component of theirs computes something
-    else by now, and `study run` runs them again.
-    """
-    from reproducible.verdicts.table import headline, verdict_table
-
-    table = verdict_table(source or None)
-    columns = ["claim", "level", "verdict", "length", "mean", "margin", *(["stale"] if table["stale"].any() else [])]
-    shown = table if detail else table[[*columns, "comparison"]]
-    typer.echo(shown.to_string(index=False, max_colwidth=60, float_format="{:.1f}".format, na_rep=""))
-    typer.echo(str(headline(table)))
 
 
 @app.command()

@@ -54,12 +54,12 @@ def answers(page_name: str, level: str, records_by_study: Mapping[str, Sequence[
         claim = claims[row["claim"]]
         asked = claim.criteria[row["criterion"]]
         text = "" if claim.id == before else claim.claim
-        told, before = {"claim": _claim(row, text, asked), "verdict": _verdict(row, asked)}, claim.id
+        told, before = {"claim": _claim(row, text, asked), "verdict": verdict_cell(row, asked)}, claim.id
         if level not in ("published", "analytic"):
             told |= {
-                "effect [t] [bootstrap]": _effect(row, asked["test"] in _SIGNED),
-                "published": _published(row, claim.published),
-                "n": _count(row),
+                "effect [t] [bootstrap]": effect_cell(row),
+                "published": published_cell(row, claim.published),
+                "n": count_cell(row),
             }
         rows.append(told)
     made = pd.DataFrame(rows).to_html(index=False, border=0, justify="left", escape=False)
@@ -112,7 +112,7 @@ def effect_table(effects: Mapping[str, Effect], published: Mapping[str, str] | N
     table = pd.DataFrame(
         {
             "effect of": list(effects),
-            "points": [NOT_RUN if e.mean is None else _signed(e.mean) for e in effects.values()],
+            "points": [NOT_RUN if e.mean is None else signed(e.mean) for e in effects.values()],
             "t interval": [interval(*e.t) if e.t else "" for e in effects.values()],
             "bootstrap": [interval(*e.bootstrap) if e.bootstrap else "" for e in effects.values()],
             "draws": [f"{e.draws}" + (f", {e.across} across machines" if e.across else "") for e in effects.values()],
@@ -140,17 +140,33 @@ def _titles(criterion: Criterion) -> dict[str, str]:
 
 
 def _claim(row: pd.Series, text: str, criterion: Criterion) -> str:
-    """What is claimed, once, and what of it is compared: arms by their titles."""
-    compared = row["comparison"].replace("_", " ") if criterion["test"] == "measured" else row["comparison"]
-    if criterion["test"] not in ("editorial", "analytic", "published", "measured"):
-        metric = criterion["metric"]
-        compared = describe(titled(criterion)).replace(metric, "R@1" if metric == PRIMARY else metric.replace("_", " "))
-        compared = compared.replace("R@1 at selected: ", "").replace(" at selected", "").replace(" - ", " less ")
-    lines = [f"<b>{escape(row['claim'])}</b> {escape(text)}".strip(), f"<small>{escape(compared)}</small>"]
+    """What is claimed, once, where links to its evidence lead, and what of it is compared."""
+    place = f'<span id="{evidence_at(row["claim"], row["level"])}"></span>' if text else ""
+    lines = [f"{place}<b>{escape(row['claim'])}</b> {escape(text)}".strip()]
+    lines.append(f"<small>{escape(compared(row, criterion))}</small>")
     return ("<br>" if text else " ").join(lines)
 
 
-def _verdict(row: pd.Series, criterion: Criterion) -> str:
+def evidence_at(claim: str, level: str) -> str:
+    """Where on its page the evidence on a claim at a level stands: the part of an address behind ``#``."""
+    return f"evidence-{claim}-{level}"
+
+
+def compared(row: pd.Series, criterion: Criterion) -> str:
+    """What a criterion compares, with arms by their titles.
+
+    Args:
+        row: of the table of verdicts.
+        criterion: the one that the row is of.
+    """
+    if criterion["test"] in ("editorial", "analytic", "published", "measured"):
+        return row["comparison"].replace("_", " ") if criterion["test"] == "measured" else row["comparison"]
+    metric = criterion["metric"]
+    said = describe(titled(criterion)).replace(metric, "R@1" if metric == PRIMARY else metric.replace("_", " "))
+    return said.replace("R@1 at selected: ", "").replace(" at selected", "").replace(" - ", " less ")
+
+
+def verdict_cell(row: pd.Series, criterion: Criterion) -> str:
     """Icon and word, with the length it holds at, and what a reader has to know beside it."""
     said, _, why = with_length(row["verdict"], row["length"]).partition(" (")
     for arm in row["fails_here"]:
@@ -166,25 +182,29 @@ def _verdict(row: pd.Series, criterion: Criterion) -> str:
     return "<br>".join([f"{icon} <b>{escape(said)}</b>", *(f"<small>{escape(line)}</small>" for line in beside)])
 
 
-def _effect(row: pd.Series, signed: bool) -> str:
+def effect_cell(row: pd.Series) -> str:
+    """An effect with its t interval and its bootstrap interval, a line each; empty where nothing was run."""
     if pd.isna(row["mean"]):
         return ""
-    value = _signed(row["mean"]) if signed else f"{row['mean']:.4g}"
+    value = signed(row["mean"]) if row["test"] in _SIGNED else f"{row['mean']:.4g}"
     both = (interval(row["t_low"], row["t_high"]), interval(row["b_low"], row["b_high"]))
     return "<br>".join([value, *(f"<small>{ends.replace(' ', '&nbsp;')}</small>" for ends in both if ends)])
 
 
-def _published(row: pd.Series, text: str | None) -> str:
+def published_cell(row: pd.Series, text: str | None) -> str:
+    """The effect that a document prints, in points, or what it says in place of one."""
     effect = row["published_effect"]
     return f"<small>{escape(text or '')}</small>" if effect is None or pd.isna(effect) else f"{effect:+g}"
 
 
-def _count(row: pd.Series) -> str:
+def count_cell(row: pd.Series) -> str:
+    """Draws, of how many where some are missing, and how many of them are across machines."""
     if not row["n_wanted"]:
         return ""
     count = f"{row['n']}" if row["n"] == row["n_wanted"] else f"{row['n']} of {row['n_wanted']}"
     return count + (f"<br><small>{row['across']} across machines</small>" if row["across"] else "")
 
 
-def _signed(points: float) -> str:
+def signed(points: float) -> str:
+    """A difference in points with its sign, one decimal; ``0.0`` where that is nothing."""
     return f"{points:+.1f}" if abs(points) >= 0.05 else "0.0"

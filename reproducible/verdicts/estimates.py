@@ -85,8 +85,7 @@ def estimate(
     if not np.isfinite(bootstrap).all() or bootstrap[0] > bootstrap[1]:
         raise ValueError(f"bootstrap: {bootstrap} is not an interval.")
     t, b = t_interval(values), (float(bootstrap[0]), float(bootstrap[1]))
-    low, high = min(t[0], b[0]), max(t[1], b[1])
-    word = _word((-high, -low) if direction in ("less", "not_greater") else (low, high), direction, published, margin)
+    word = word_for((min(t[0], b[0]), max(t[1], b[1])), direction, published, margin)
     effect = published if direction in ("greater", "less") else None
     sought = abs(effect) if effect else float(margin or 0)
     needed = _needed(values, b, sought) if word == TOO_SMALL and sought else None
@@ -105,9 +104,9 @@ def _check(direction: Claimed, published: float | None, margin: float | None) ->
         raise ValueError(f"published: {published} does not fit a claim of direction {direction!r}.")
 
 
-def _word(hull: Interval, direction: Claimed, published: float | None, margin: float | None) -> str:
-    """The word for the hull of both intervals, turned so that what is claimed, or not lost, is positive."""
-    low, high = hull
+def word_for(hull: Interval, direction: Claimed, published: float | None, margin: float | None) -> str:
+    """The word of :func:`estimate` for the hull of both intervals, which lie beyond a line exactly if it does."""
+    low, high = (-hull[1], -hull[0]) if direction in ("less", "not_greater") else hull  # what is claimed is positive
     line = margin or 0.0
     inside = -line < low and high < line
     if direction == "none":

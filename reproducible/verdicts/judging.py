@@ -23,6 +23,7 @@ from reproducible.verdicts.words import NOT_TRAINED, WEAKEST_FIRST, bare
 
 if TYPE_CHECKING:
     from reproducible.verdicts.estimates import Estimate
+    from reproducible.verdicts.statistics import Direction
 
 DATA = {"real": "groceries", "controlled": "glyphs"}  # unless the criterion names another set
 
@@ -33,19 +34,31 @@ def measure(criterion: Criterion, records: Sequence[RunRecord]) -> dict[str, Any
     Runs of profile ``standard`` or a larger one, on random halves of the criterion's data set, count; tuning trials,
     which never look at the test classes, do not.
     """
-    data = criterion.get("data", DATA.get(criterion["level"], ""))
-    usable = [record for record in records if data and _fits(record, data)]
+    data = data_of(criterion)
+    counting = usable(criterion, records)
     found: dict[str, Any] = {"data": data, "comparison": describe(criterion), "n_wanted": criterion.get("n", 0)}
     found |= {key: criterion.get(key) for key in ("margin", "published_effect", "detectable")}
-    if criterion["level"] == "paper" and not usable:
+    if criterion["level"] == "paper" and not counting:
         return found | {"word": f"not testable here (needs {criterion.get('needs', data)})"}
     if criterion["test"] == "measured":
-        return found | _measured(criterion, usable)
+        return found | _measured(criterion, counting)
     judged = _seed_spread if criterion["test"] == "seed_spread" else _judged
-    found |= judged(criterion, usable)
+    found |= judged(criterion, counting)
     arms = {term.run for term in terms(criterion)}
-    found["stale"] = sum(record["arm"] in arms and bool(stale(record)) for record in usable)
-    return found | {"short": _too_short(criterion, usable, found["word"], judged)}
+    found["stale"] = sum(record["arm"] in arms and bool(stale(record)) for record in counting)
+    return found | {"short": _too_short(criterion, counting, found["word"], judged)}
+
+
+def data_of(criterion: Criterion) -> str:
+    """The data set that a criterion is about; empty for one that reads no records."""
+    return criterion.get("data", DATA.get(criterion["level"], ""))
+
+
+def usable(criterion: Criterion, records: Sequence[RunRecord]) -> list[RunRecord]:
+    """Those records of a criterion's study that count for it: finished runs of a profile that measures, on random
+    halves of its data set."""
+    data = data_of(criterion)
+    return [record for record in records if data and _fits(record, data)]
 
 
 def _too_short(
@@ -86,7 +99,7 @@ def _judged(criterion: Criterion, records: Sequence[RunRecord]) -> dict[str, Any
         word, found["p"], found["seeds_needed"] = beside.said, beside.p, beside.draws_needed
     else:
         word, found["p"], found["seeds_needed"] = _decide(criterion, values, bootstrap)
-    word = _with_failures(criterion, word, failing)
+    word = with_failures(criterion, word, failing)
     if 2 * found["at_start"] >= len(values):
         word = f"{NOT_TRAINED} ({found['at_start']} of {len(values)} draws select step 0)"
     carries = beside is not None and bare(word) in WEAKEST_FIRST
@@ -104,27 +117,33 @@ def _estimate(criterion: Criterion, values: np.ndarray, bootstrap: tuple[float, 
     return estimate(values, bootstrap, direction, published=published, margin=margin)
 
 
-def _decide(criterion: Criterion, values: np.ndarray, bootstrap: tuple[float, float]) -> tuple[str, float, int | None]:
-    """Word, p-value of the decision and draws needed. One-sided claims are moved so that their line is zero."""
-    from reproducible.verdicts.statistics import judge, no_effect_p
-
+def line(criterion: Criterion) -> tuple[float, float, Direction]:
+    """Where the line of a criterion lies that is no estimate: what is added to its values so that the line is zero, the
+    margin that is left, and the direction. One-sided claims, that nothing is lost or gained, move by their margin."""
     margin = float(criterion.get("margin", 0.0))
     if criterion["test"] == "no_difference":
-        verdict = judge(values, bootstrap, margin, "none")
-        return verdict.word, no_effect_p(values, margin), verdict.seeds_needed
+        return 0.0, margin, "none"
     if criterion["test"] == "threshold":
-        shift, margin = -float(criterion["threshold"]), 0.0
-        direction = "greater" if criterion["relation"].startswith(">") else "less"
-    else:
-        kept, direction = criterion["direction"], criterion["direction"]
-        shift = {"not_less": margin, "not_greater": -margin}.get(kept, 0.0)
-        direction = {"not_less": "greater", "not_greater": "less"}.get(kept, kept)
-        margin = 0.0 if kept.startswith("not_") else margin
+        return -float(criterion["threshold"]), 0.0, "greater" if criterion["relation"].startswith(">") else "less"
+    match criterion["direction"]:
+        case "not_less":
+            return margin, 0.0, "greater"
+        case "not_greater":
+            return -margin, 0.0, "less"
+    return 0.0, margin, criterion["direction"]
+
+
+def _decide(criterion: Criterion, values: np.ndarray, bootstrap: tuple[float, float]) -> tuple[str, float, int | None]:
+    """Word, p-value of the decision and draws needed."""
+    from reproducible.verdicts.statistics import judge, no_effect_p
+
+    shift, margin, direction = line(criterion)
     verdict = judge(values + shift, (bootstrap[0] + shift, bootstrap[1] + shift), margin, direction)
-    return verdict.word, verdict.p, verdict.seeds_needed
+    p = no_effect_p(values, margin) if direction == "none" else verdict.p
+    return verdict.word, p, verdict.seeds_needed
 
 
-def _with_failures(criterion: Criterion, word: str, failing: Sequence[str]) -> str:
+def with_failures(criterion: Criterion, word: str, failing: Sequence[str]) -> str:
     """What arms that are not better than the untouched network do to a verdict.
 
     Such an arm is no baseline. Where it is the treatment, it can be worse than the baseline or contradict a claim, but

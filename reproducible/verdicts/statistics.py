@@ -122,13 +122,14 @@ def judge(differences: ArrayLike, bootstrap_interval: Interval, margin: float, d
     if not np.isfinite(bootstrap_interval).all() or bootstrap_interval[0] > bootstrap_interval[1]:
         raise ValueError(f"bootstrap_interval: {bootstrap_interval} is not an interval.")
     t, b = t_interval(values), (float(bootstrap_interval[0]), float(bootstrap_interval[1]))
-    word = _word(min(t[0], b[0]), max(t[1], b[1]), margin, direction)
+    word = word_for((min(t[0], b[0]), max(t[1], b[1])), margin, direction)
     needed = _settling(values, b, margin if direction == "none" else 0.0) if word == "inconclusive" else None
     return Verdict(word, *t, *b, paired_p(values), needed)
 
 
-def _word(low: float, high: float, margin: float, direction: Direction) -> Word:
-    """The word for the hull of both intervals: both lie beyond a line exactly if their hull does."""
+def word_for(hull: Interval, margin: float, direction: Direction) -> Word:
+    """The word of :func:`judge` for the hull of both intervals: both lie beyond a line exactly if their hull does."""
+    low, high = hull
     if direction == "none":
         if -margin < low and high < margin:
             return "supported"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
@@ -44,20 +44,35 @@ def verdict_table(
     if source is not None and source not in SOURCES:
         raise UserError(f"There are no claims of a document {source!r}.{nearest_name(source, SOURCES)}")
     claims = load_claims()
-    every = _committed(_state(manifests())) if records_by_study is None else all_rows(claims, records_by_study)
-    rows = [row for row in every if source in (None, row.source)]
+    rows = [row for row in criterion_rows(records_by_study) if source in (None, row.source)]
     if not detail:
-        rows = _by_level(rows)
+        rows = by_level(rows)
     columns = [name for name in Row.__dataclass_fields__ if detail or name not in ("criterion", "decides")]
     table = pd.DataFrame([asdict(row) for row in rows], columns=columns).rename(columns={"word": "verdict"})
-    table["length"] = [
-        at_steps(steps) if bare(word) in WEAKEST_FIRST else ""
-        for word, steps in zip(table["verdict"], table.pop("short"), strict=True)
-    ]
+    table["length"] = [length_of(*cells) for cells in zip(table["verdict"], table.pop("short"), strict=True)]
     texts = {claim.id: claim for claim in claims.claims}
     for name in ("claim", "published", "expectation"):
         table[f"{name}_text" if name == "claim" else name] = [getattr(texts[i], name) for i in table["claim"]]
     return table
+
+
+def length_of(word: str, steps: Sequence[int]) -> str:
+    """``at 300 steps`` for a verdict that holds at the length of its runs only; empty for others.
+
+    Args:
+        word: the verdict.
+        steps: of its runs, where they are too short.
+    """
+    return at_steps(steps) if bare(word) in WEAKEST_FIRST else ""
+
+
+def criterion_rows(records_by_study: Records | None = None) -> Sequence[Row]:
+    """One row a criterion of all claims, those of the committed records computed once a process.
+
+    Args:
+        records_by_study: other records than the committed ones.
+    """
+    return _committed(_state(manifests())) if records_by_study is None else all_rows(load_claims(), records_by_study)
 
 
 @lru_cache(maxsize=1)
@@ -90,19 +105,29 @@ def headline(table: pd.DataFrame) -> pd.DataFrame:
     return pd.crosstab(own["level"], own["verdict"].map(bare), rownames=["level"], colnames=["verdict"])
 
 
-def committed(claims: ClaimSet) -> dict[str, list[RunRecord]]:
-    """The committed records of every study that a criterion reads, and what was measured on frozen networks."""
+def committed(claims: ClaimSet, studies: Collection[str] = ()) -> dict[str, list[RunRecord]]:
+    """The committed records of every study that a criterion reads, and what was measured on frozen networks.
+
+    Args:
+        claims: whose criteria.
+        studies: only these; empty: all.
+    """
     from reproducible.evaluation.localised import frozen_records
 
-    studies = {criterion["study"] for claim in claims.claims for criterion in claim.criteria if "study" in criterion}
-    found = {study: load(study) for study in sorted(studies)}
+    read = {criterion["study"] for claim in claims.claims for criterion in claim.criteria if "study" in criterion}
+    found = {study: load(study) for study in sorted(read) if study in (studies or read)}
     for record in frozen_records():
-        found[record["study"]].append(record)
+        if record["study"] in found:
+            found[record["study"]].append(record)
     return found
 
 
-def _by_level(rows: Sequence[Row]) -> list[Row]:
-    """One row a claim and level: the first deciding one, with the verdict and the flags of all."""
+def by_level(rows: Sequence[Row]) -> list[Row]:
+    """One row a claim and level: the first deciding one, with the verdict and the flags of all.
+
+    Args:
+        rows: one a criterion, those of a claim one after the other.
+    """
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if row.decides:

@@ -1,0 +1,24 @@
+"""Pages that bring everything together have no number typed in them: what they say is computed from files."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import nbformat
+import pytest
+
+from reproducible.report.build import ROOT
+
+PAGES = ("verdicts", "claims")
+NAMES = re.compile(r"R@1|Recall@1|AVX2|`[^`]*`|\{ref\}`[^`]*`|^ {4}.*$", re.MULTILINE)  # names, code and references
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_number_is_typed(page: str) -> None:
+    for cell in nbformat.read(ROOT / "notebooks" / f"{page}.ipynb", as_version=4).cells:
+        if cell.cell_type == "markdown":
+            assert not re.findall(r"\d+", NAMES.sub("", cell.source)), cell.source
+        else:
+            numbers = [node.value for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Constant)]
+            assert not [n for n in numbers if isinstance(n, float)], cell.source
