@@ -8,9 +8,12 @@ import re
 import nbformat
 import pytest
 
+from reproducible import records
 from reproducible.report.build import ROOT
+from reproducible.verdicts.effects import effect
+from reproducible.verdicts.table import verdict_table
 
-PAGES = ("verdicts", "claims")
+PAGES = ("verdicts", "claims", "published")
 NAMES = re.compile(r"R@1|Recall@1|AVX2|`[^`]*`|\{ref\}`[^`]*`|^ {4}.*$", re.MULTILINE)  # names, code and references
 
 
@@ -22,3 +25,10 @@ def test_no_number_is_typed(page: str) -> None:
         else:
             numbers = [node.value for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Constant)]
             assert not [n for n in numbers if isinstance(n, float)], cell.source
+
+
+def test_settings_of_a_baseline_move_it_by_more_than_most_published_gains() -> None:
+    """As the page on published tables says."""
+    moved = effect(records.load("deml"), "u512-settings-of-deml", "u512")
+    gains = verdict_table(detail=True)["published_effect"].dropna().abs()
+    assert (gains < min(map(abs, moved.t))).mean() > 0.5
