@@ -83,7 +83,7 @@ def test_unknown_field_of_set_is_named() -> None:
     [
         (("run", "baseline/u512", "--profile", "smok"), "There is no profile 'smok'. Did you mean 'smoke'?"),
         (("run", "baseline/u512", "--profile", "large"), "its own is 'standard'"),
-        (("run", "baseline/u64", "--profile", "quick"), "only u512-lact-printed and u512 at profile 'quick'"),
+        (("run", "glyph_baseline/u64", "--profile", "quick"), "only u512-lact-printed and u512 at profile 'quick'"),
         (("run", "baseline/u512", "--profile", "smoke", "--set", "steps"), "FIELD=VALUE"),
         (("run", "baseline/u512", "--profile", "smoke", "--from", "pool33"), "Did you mean 'pool3'?"),
         (("study", "run", "baseline", "--profile", "Quick"), "Did you mean 'quick'?"),
