@@ -235,9 +235,7 @@ def test_declared_costs_are_the_measured_ones(of: Study) -> None:
     known = records.load(of.name)
     for arm in of.arms:
         seconds = [
-            r["environment"]["seconds"]
-            for r in known
-            if r["arm"] == arm.name and r["environment"]["device"] == "AVX2"
+            r["environment"]["seconds"] for r in known if r["arm"] == arm.name and r["environment"]["device"] == "AVX2"
         ]
         if seconds:
             assert 0.75 <= min(seconds) / 60 / arm.minutes <= 1.25, arm.name
