@@ -13,7 +13,7 @@ from reproducible.report.build import ROOT
 from reproducible.verdicts.effects import effect
 from reproducible.verdicts.table import verdict_table
 
-PAGES = ("verdicts", "claims", "published", "review")
+PAGES = ("scoreboard", "verdicts", "claims", "published", "review")
 NAMES = re.compile(r"R@1|Recall@1|AVX2|`[^`]*`|\{ref\}`[^`]*`|^ {4}.*$", re.MULTILINE)  # names, code and references
 
 
