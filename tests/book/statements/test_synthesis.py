@@ -32,3 +32,10 @@ def test_settings_of_a_baseline_move_it_by_more_than_most_published_gains() -> N
     moved = effect(records.load("deml"), "u512-settings-of-deml", "u512")
     gains = verdict_table(detail=True)["published_effect"].dropna().abs()
     assert (gains < min(map(abs, moved.t))).mean() > 0.5
+
+
+def test_the_first_page_shows_the_scoreboard_that_the_notebook_makes() -> None:
+    front = (ROOT / "book/index.md").read_text(encoding="utf-8")
+    assert "```{glue:any} scoreboard\n:doc: ../notebooks/scoreboard.ipynb\n```" in front
+    cells = nbformat.read(ROOT / "notebooks/scoreboard.ipynb", as_version=4).cells
+    assert any("scrapbook" in out.metadata for cell in cells for out in cell.get("outputs", ()) if "metadata" in out)
