@@ -203,8 +203,8 @@ AT_224 = Study(
     arms=planned(
         GROCERIES_224,
         ARMS,
-        first("u512", 12, curves=True),
-        first("u512-lact-printed u512-lact-tuned", 13, curves=True),
+        first("u512", 9.5, curves=True),
+        first("u512-lact-printed u512-lact-tuned", 12.4, curves=True),
         first("u64 u512-lact-released u64-lact-tuned", 12, draws=3, curves=True),
         first("u512-printed u512-printed-lact-printed", 12, draws=3),
         first("untouched-224 untouched-288", 3, draws=3),
