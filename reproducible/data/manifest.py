@@ -35,7 +35,7 @@ from reproducible.data.photographs.plan import CROPS, FITS, LAYOUTS, safe
 from reproducible.data.schema import convert
 from reproducible.resources import UserError, cache_dir, manifests, nearest_name
 
-_NOT_DATA_SETS = {"claims"}
+_NOT_DATA_SETS = ("claims", "inconsistencies", "review", "scoreboard")
 
 
 @dataclass(frozen=True)

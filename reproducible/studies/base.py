@@ -192,8 +192,9 @@ class Study:
             UserError: if its trials are not all in the records.
         """
         declared = self.tuning(tuning)
-        arm = (self.tuned_by or self).arm(declared.arm)
-        steps = {**arm.fixed, **(self.tuned_by or self).defaults, **arm.params}["steps"]
+        owner = self.tuned_by or self
+        arm = owner.arm(declared.arm)
+        steps = {**arm.fixed, **owner.defaults, **arm.params}["steps"]
         scores = {
             r["arm"]: max(p["validation"]["map_at_r"] for p in r["curve"] if p["step"] <= steps)
             for r in records.load(self.tuning_records)
