@@ -11,7 +11,7 @@ from typing import Any
 
 _PUBLIC = {
     "clustering": ("kmeans", "nmi", "pairwise_f1"),
-    "retrieval": ("RetrievalResult", "nearest", "needed_k", "retrieval_metrics"),
+    "retrieval": ("RetrievalResult", "nearest", "needed_k", "retrieval_metrics", "retrieve"),
     "statistics": (
         "detectable_difference",
         "prediction_interval",

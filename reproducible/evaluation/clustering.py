@@ -5,15 +5,21 @@ Sources: NMI and F1 as in Song et al. 2016, which the documents' tables follow. 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def kmeans(embeddings: ArrayLike, k: int, seed: int, restarts: int = 10) -> NDArray[np.int64]:
+
+def kmeans(embeddings: ArrayLike | Tensor, k: int, seed: int, restarts: int = 10) -> NDArray[np.int64]:
     """Cluster numbers (N,) of k-means with k-means++ starts, the best of several restarts by inertia.
 
     Args:
-        embeddings: finite (N, D), as they are searched (the documents cluster the normalised ones).
+        embeddings: finite (N, D), as they are searched (the documents cluster the normalised ones); of any floating
+            type and device.
         k: number of clusters, usually the number of classes.
         seed: seed of all restarts; the same seed gives the same clusters.
         restarts: number of starts.
@@ -23,12 +29,9 @@ def kmeans(embeddings: ArrayLike, k: int, seed: int, restarts: int = 10) -> NDAr
     """
     from sklearn.cluster import KMeans
 
-    rows = np.asarray(embeddings, np.float32)
-    if rows.ndim != 2:
-        raise ValueError(f"embeddings: expected (N, D), got {rows.shape}.")
-    broken = ~np.isfinite(rows).all(1)
-    if broken.any():
-        raise ValueError(f"embeddings: row {int(broken.argmax())} of {len(rows)} holds NaN or infinity.")
+    from reproducible.evaluation.rows import embeddings_of
+
+    rows = embeddings_of(embeddings, "embeddings").cpu().numpy()
     if not 1 <= k <= len(rows):
         raise ValueError(f"k: {k} clusters asked for; {len(rows)} rows allow 1 to {len(rows)}.")
     return KMeans(k, n_init=restarts, random_state=seed).fit_predict(rows).astype(np.int64)

@@ -6,9 +6,10 @@ Sources: Recall@K as in Song et al. 2016 and all five documents; R-precision and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 ENGINES = ("auto", "torch", "faiss")
 
-_ROWS = 512
-"""Queries whose neighbours are looked at at once."""
+_AT_ONCE = 2**21
+"""Neighbours that are looked at at once, some fifty bytes each."""
 
 
 def nearest(
@@ -60,16 +61,9 @@ def nearest(
     import torch
 
     from reproducible.evaluation.engines import faiss_if_installed, fastest, search
+    from reproducible.evaluation.rows import embeddings_of
 
-    queries, gallery = (torch.as_tensor(rows).detach().float() for rows in (queries, gallery))
-    for name, rows in (("queries", queries), ("gallery", gallery)):
-        if rows.ndim != 2 or 0 in rows.shape:
-            raise ValueError(
-                f"{name}: expected a matrix of embeddings (rows, D) with something in it, got {tuple(rows.shape)}."
-            )
-        broken = ~torch.isfinite(rows).all(1)
-        if broken.any():
-            raise ValueError(f"{name}: row {int(broken.nonzero()[0])} of {len(rows)} holds NaN or infinity.")
+    queries, gallery = embeddings_of(queries, "queries"), embeddings_of(gallery, "gallery")
     if queries.shape[1] != gallery.shape[1]:
         raise ValueError(f"queries have {queries.shape[1]} dimensions and the gallery {gallery.shape[1]}.")
     if engine not in ENGINES:
@@ -144,31 +138,30 @@ class RetrievalResult:
         Raises:
             ValueError: where some R exceeds the number of neighbours, which it states.
         """
-        found = self._first_r()
-        precision = found.cumsum(1) / np.arange(1, found.shape[1] + 1)
-        return self._over_r((precision * found).sum(1))
+        return self._over_r(lambda found: (found.cumsum(1) / np.arange(1, found.shape[1] + 1) * found).sum(1))
 
     @property
     def r_precision(self) -> float:
         """Mean over queries of the part of the first R neighbours that is relevant; raises as `ap` does."""
-        return float(np.nanmean(self._over_r(self._first_r().sum(1))))
+        return float(np.nanmean(self._over_r(lambda found: found.sum(1))))
 
     @property
     def map_at_r(self) -> float:
         """Mean of `ap` over queries; raises as `ap` does."""
         return float(np.nanmean(self.ap))
 
-    def _first_r(self) -> NDArray[np.bool_]:
-        """(Q, largest R) relevant neighbours within the first R ranks of each query."""
+    def _over_r(self, summed: Callable[[NDArray[np.bool_]], NDArray[Any]]) -> NDArray[np.float64]:
+        """(Q,) what ``summed`` makes of the relevant neighbours within the first R ranks, (rows, largest R), over R."""
         given, needed = self.matches.shape[1], int(self.relevant.max())
         if needed > given:
             raise ValueError(
                 f"R-precision and MAP@R need {needed} neighbours of each query (the largest R), {given} are given: "
                 "search with k = needed_k(query_labels, gallery_labels)."
             )
-        return self.matches[:, :needed] & (np.arange(needed) < self.relevant[:, None])
-
-    def _over_r(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        sums = np.empty(len(self.matches))
+        for rows in _chunks(len(sums), needed):
+            within = np.arange(needed) < self.relevant[rows, None]
+            sums[rows] = summed(self.matches[rows, :needed] & within)
         return np.divide(sums, self.relevant, out=np.full(len(sums), np.nan), where=self.answerable)
 
 
@@ -206,20 +199,104 @@ def retrieval_metrics(
     if unfit:
         raise ValueError(f"ks: Recall@{unfit[0]} cannot be had from {ids.shape[1]} neighbours a query.")
     relevant = _relevant(query_labels, gallery_labels, own_in_gallery)
-    answerable = relevant > 0
-    if not answerable.any():
-        raise ValueError(f"none of the {len(ids)} queries has another item of its class in the gallery.")
-    depth = np.maximum(relevant, max(ks, default=1))
-    matches = np.zeros(ids.shape, bool)
-    for start in range(0, len(ids), _ROWS):  # so that memory is bounded
-        rows = slice(start, start + _ROWS)
-        read = np.arange(ids.shape[1]) < depth[rows, None]
-        places = np.where(read, ids[rows].astype(np.int64), 0)
-        _check_ids(places, read, len(gallery_labels), start)
-        matches[rows] = (gallery_labels[places] == query_labels[rows, None]) & read & answerable[rows, None]
-    return RetrievalResult(
-        {int(k): float(matches[answerable, :k].any(1).mean()) for k in ks}, matches, relevant, query_labels
-    )
+    matching = _Matching(query_labels, gallery_labels, relevant, ks, ids.shape[1])
+    for rows in _chunks(*ids.shape):
+        matching.look(rows, ids[rows])
+    return matching.result()
+
+
+def retrieve(
+    queries: Tensor,
+    gallery: Tensor,
+    query_labels: ArrayLike,
+    gallery_labels: ArrayLike,
+    ks: Sequence[int] = (1, 2, 4, 8),
+    own_in_gallery: bool = False,
+    with_ids: bool = True,
+) -> tuple[RetrievalResult, NDArray[np.unsignedinteger] | None]:
+    """Search, and metrics of what is found, in turns, so that of a pair of query and neighbour no more stays than
+    whether it matches (a byte) and, where asked for, the id (two bytes, or four). Explained on page: protocol.
+
+    Args:
+        queries, gallery: (Q, D) and (G, D) embeddings, as of :func:`nearest`.
+        query_labels, gallery_labels: (Q,) and (G,) class ids.
+        ks: the K of Recall@K; those that the gallery is too small for are left out.
+        own_in_gallery: the gallery is the queries, in their order; each is left out of its own.
+        with_ids: whether the ids are wanted.
+
+    Returns:
+        The metrics, and the ids (Q, k), k being what R-precision and MAP@R need, or None.
+
+    Raises:
+        UserError: if that does not fit into the memory of this machine, with what is needed.
+        ValueError: as of :func:`nearest` and :func:`retrieval_metrics`.
+    """
+    query_labels, gallery_labels = np.asarray(query_labels), np.asarray(gallery_labels)
+    relevant = _relevant(query_labels, gallery_labels, own_in_gallery)
+    others = len(gallery_labels) - own_in_gallery
+    k = min(max(int(relevant.max()), *ks), others)
+    kind = np.min_scalar_type(len(gallery_labels))
+    kind = np.dtype(np.uint16) if kind.itemsize < 2 else kind
+    _require(len(query_labels) * k * (1 + kind.itemsize * with_ids), len(query_labels), k)
+    matching = _Matching(query_labels, gallery_labels, relevant, [one for one in ks if one <= others], k)
+    ids = np.empty((len(query_labels), k), kind) if with_ids else None
+    for rows in _chunks(len(query_labels), k):
+        own = np.arange(len(query_labels))[rows] if own_in_gallery else None
+        found, _ = nearest(queries[rows], gallery, k, own=own)
+        matching.look(rows, found)
+        if ids is not None:
+            ids[rows] = found
+    return matching.result(), ids
+
+
+class _Matching:
+    """Which neighbours are of their queries' classes, rows of queries after rows."""
+
+    def __init__(
+        self,
+        query_labels: NDArray[np.int64],
+        gallery_labels: NDArray[np.int64],
+        relevant: NDArray[np.int64],
+        ks: Sequence[int],
+        columns: int,
+    ) -> None:
+        if not relevant.any():
+            raise ValueError(f"none of the {len(relevant)} queries has another item of its class in the gallery.")
+        self.labels, self.gallery, self.relevant, self.ks = query_labels, gallery_labels, relevant, ks
+        self.depth = np.maximum(relevant, max(ks, default=1))
+        self.matches = np.zeros((len(relevant), columns), bool)
+
+    def look(self, rows: slice, ids: NDArray[np.integer]) -> None:
+        read = np.arange(ids.shape[1]) < self.depth[rows, None]
+        places = np.where(read, ids.astype(np.int64), 0)
+        _check_ids(places, read, len(self.gallery), rows.start)
+        matches = (self.gallery[places] == self.labels[rows, None]) & read
+        self.matches[rows] = matches & (self.relevant[rows, None] > 0)
+
+    def result(self) -> RetrievalResult:
+        near = self.matches[:, : max(self.ks, default=0)][self.relevant > 0]
+        recall = {int(k): float(near[:, :k].any(1).mean()) for k in self.ks}
+        return RetrievalResult(recall, self.matches, self.relevant, self.labels)
+
+
+def _chunks(rows: int, columns: int) -> Iterator[slice]:
+    """Slices of the rows of a table of neighbours, each small enough to be looked at at once."""
+    step = min(max(_AT_ONCE // max(columns, 1), 1), 2**16)
+    return (slice(start, start + step) for start in range(0, rows, step))
+
+
+def _require(size: int, queries: int, k: int) -> None:
+    """Refuse what the machine has no memory for.
+
+    Raises:
+        UserError: if it has not so many bytes.
+    """
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > memory:
+        raise UserError(
+            f"{queries} queries need {k} neighbours each (the largest number of images of one class): {size / 1e9:.0f} "
+            f"GB, and this machine has {memory / 1e9:.0f}. Set evaluation.keep to 'matches', or look at fewer images."
+        )
 
 
 def needed_k(query_labels: ArrayLike, gallery_labels: ArrayLike, own_in_gallery: bool = False) -> int:

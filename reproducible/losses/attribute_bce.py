@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reproducible.resources import UserError, nearest_name
-from reproducible.types import Batch, Output
+from reproducible.types import Batch, Output, at_least_fp32
 
 FORMS = ("mean", "sum")
 
@@ -26,6 +26,7 @@ def attribute_bce(logits: Tensor, truth: Tensor, form: str = "mean") -> Tensor:
         truth: 0 or 1, :math:`(N, K)`.
         form: over attributes the ``mean``, or as in Eq. 2 the ``sum``.
     """
+    logits = at_least_fp32(logits)
     each = F.binary_cross_entropy_with_logits(logits, truth.to(logits.dtype), reduction="none")
     return (each.mean(dim=1) if form == "mean" else each.sum(dim=1)).mean()
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reproducible.losses.mining import DistanceWeighted
-from reproducible.losses.pairs import Pairs, Triplets, pair_similarities
+from reproducible.losses.pairs import Pairs, Triplets, mean_of, pair_similarities
 
 
 def binomial_deviance(
@@ -22,14 +22,14 @@ def binomial_deviance(
     """The loss of given pair similarities.
 
     Args:
-        positive: cosine similarities of the pairs of one class, :math:`(P,)`, P at least 1.
+        positive: cosine similarities of the pairs of one class, :math:`(P,)`; may be empty.
         negative: those of the pairs of two classes, :math:`(M,)`; may be empty.
         alpha: slope.
         beta: cosine at which a pair costs log 2.
         gamma: factor of the negative pairs inside the exponent (35 in DeML, 25 in its released U512 and in DIABLO).
 
     Returns:
-        Scalar: mean over the positive pairs plus mean over the negative pairs.
+        Scalar: mean over the positive pairs plus mean over the negative pairs; of none 0.
 
     Example:
         >>> import torch
@@ -37,8 +37,8 @@ def binomial_deviance(
         >>> round(binomial_deviance(half, half).item(), 4)  # two pairs at log 2 each
         1.3863
     """
-    pull = F.softplus(-alpha * (positive - beta)).mean()
-    push = F.softplus(alpha * gamma * (negative - beta)).mean() if len(negative) else negative.sum()
+    pull = mean_of(F.softplus(-alpha * (positive - beta)))
+    push = mean_of(F.softplus(alpha * gamma * (negative - beta)))
     return pull + push
 
 
@@ -55,18 +55,26 @@ class BinomialDeviance(nn.Module):
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
         self.miner = DistanceWeighted() if mined else None
 
-    def forward(self, embeddings: Tensor, labels: Tensor, indices_tuple: Triplets | Pairs | None = None) -> Tensor:
+    def forward(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        indices_tuple: Triplets | Pairs | None = None,
+        ref_emb: Tensor | None = None,
+        ref_labels: Tensor | None = None,
+    ) -> Tensor:
         """The loss of a batch.
 
         Args:
             embeddings: any scale, :math:`(N, d)`.
             labels: int64, :math:`(N,)`.
             indices_tuple: triplets or pairs chosen by a miner; None: all unordered pairs, or those that are mined.
+            ref_emb, ref_labels: as of :func:`reproducible.losses.pairs.sides`.
 
         Raises:
-            ValueError: if there is no positive pair, or none to be mined.
+            ValueError: if no pairs are given and there is no positive one, or none to be mined.
         """
         if indices_tuple is None and self.miner is not None:
-            indices_tuple = self.miner(embeddings, labels)
-        positive, negative = pair_similarities(embeddings, labels, indices_tuple)
+            indices_tuple = self.miner(embeddings, labels, ref_emb, ref_labels)
+        positive, negative = pair_similarities(embeddings, labels, indices_tuple, ref_emb, ref_labels)
         return binomial_deviance(positive, negative, self.alpha, self.beta, self.gamma)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from reproducible.losses.pairs import Pairs, Triplets, pair_similarities
+from reproducible.losses.pairs import Pairs, Triplets, mean_of, pair_similarities
 from reproducible.resources import UserError, nearest_name
 
 FORMS = ("cosine", "distance")
@@ -28,12 +28,12 @@ def contrastive_of_cosines(positive: Tensor, negative: Tensor, beta: float = 0.5
     """The loss of given pair similarities, as DIABLO's first author computes it.
 
     Args:
-        positive: cosine similarities of the pairs of one class, :math:`(P,)`, P at least 1.
+        positive: cosine similarities of the pairs of one class, :math:`(P,)`; may be empty.
         negative: those of the pairs of two classes, :math:`(M,)`; may be empty.
         beta: cosine from which on a negative pair costs something.
     """
     excess = (negative - beta).clamp(min=0)
-    return ((1 - positive).square().mean() + excess.sum() / (excess > 0).sum().clamp(min=1)) / 2
+    return (mean_of((1 - positive).square()) + excess.sum() / (excess > 0).sum().clamp(min=1)) / 2
 
 
 def contrastive_of_distances(positive: Tensor, negative: Tensor, margin: float = 1.0) -> Tensor:
@@ -44,7 +44,7 @@ def contrastive_of_distances(positive: Tensor, negative: Tensor, margin: float =
         margin: m, squared distance below which a negative pair costs something.
     """
     short = (margin - 2 + 2 * negative).clamp(min=0)
-    return ((2 - 2 * positive).mean() + short.sum() / max(len(negative), 1)) / 2
+    return (mean_of(2 - 2 * positive) + mean_of(short)) / 2
 
 
 class Contrastive(nn.Module):
@@ -66,18 +66,26 @@ class Contrastive(nn.Module):
             raise UserError(f"Contrastive.form must be one of {known}, got {form!r}.{nearest_name(form, FORMS)}")
         self.form, self.beta, self.margin = form, beta, margin
 
-    def forward(self, embeddings: Tensor, labels: Tensor, indices_tuple: Triplets | Pairs | None = None) -> Tensor:
+    def forward(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        indices_tuple: Triplets | Pairs | None = None,
+        ref_emb: Tensor | None = None,
+        ref_labels: Tensor | None = None,
+    ) -> Tensor:
         """The loss of a batch.
 
         Args:
             embeddings: any scale, :math:`(N, d)`.
             labels: int64, :math:`(N,)`.
             indices_tuple: triplets or pairs chosen by a miner; None: all unordered pairs.
+            ref_emb, ref_labels: as of :func:`reproducible.losses.pairs.sides`.
 
         Raises:
-            ValueError: if the shapes do not fit or there is no positive pair.
+            ValueError: if the shapes do not fit; if no pairs are given and there is no positive one.
         """
-        positive, negative = pair_similarities(embeddings, labels, indices_tuple)
+        positive, negative = pair_similarities(embeddings, labels, indices_tuple, ref_emb, ref_labels)
         if self.form == "cosine":
             return contrastive_of_cosines(positive, negative, self.beta)
         return contrastive_of_distances(positive, negative, self.margin)

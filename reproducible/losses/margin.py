@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reproducible.losses.mining import DistanceWeighted
-from reproducible.losses.pairs import Pairs, Triplets, as_pairs, check_batch, positive_pairs
+from reproducible.losses.pairs import Pairs, Triplets, as_pairs, positive_pairs, sides, within_table
 from reproducible.resources import UserError, nearest_name
 
 SAMPLINGS = ("distance_weighted", "all")
@@ -73,33 +73,57 @@ class MarginLoss(nn.Module):
             self.register_buffer("beta", start)
         self.miner = DistanceWeighted(upper=alpha + beta) if sampling == "distance_weighted" else None
 
-    def forward(self, embeddings: Tensor, labels: Tensor, indices_tuple: Triplets | Pairs | None = None) -> Tensor:
+    def forward(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        indices_tuple: Triplets | Pairs | None = None,
+        ref_emb: Tensor | None = None,
+        ref_labels: Tensor | None = None,
+    ) -> Tensor:
         """The loss of a batch.
 
         Args:
             embeddings: any scale, :math:`(N, d)`.
             labels: int64, :math:`(N,)`.
             indices_tuple: triplets or pairs chosen by a miner; None: as ``sampling``.
+            ref_emb, ref_labels: as of :func:`reproducible.losses.pairs.sides`.
 
         Raises:
-            ValueError: if the shapes do not fit; if there is no positive pair, or no negative one to draw.
+            ValueError: if the shapes do not fit; if nothing is given and there is no positive pair, or no negative one
+                to draw; for a label without a beta of its own, where there are several.
         """
-        embeddings = check_batch(embeddings, labels)
-        first, positives, second, negatives = as_pairs(indices_tuple or self.choose(embeddings, labels))
-        unit = F.normalize(embeddings, dim=1)
+        both = sides(embeddings, labels, ref_emb, ref_labels)
+        self.check_labels(labels)
+        if indices_tuple is None:
+            indices_tuple = self.choose(embeddings, labels, ref_emb, ref_labels)
+        first, positives, second, negatives = as_pairs(indices_tuple)
         return margin_loss(
-            torch.linalg.vector_norm(unit[first] - unit[positives], dim=1),
-            torch.linalg.vector_norm(unit[second] - unit[negatives], dim=1),
+            torch.linalg.vector_norm(both.anchors[first] - both.others[positives], dim=1),
+            torch.linalg.vector_norm(both.anchors[second] - both.others[negatives], dim=1),
             self.alpha,
             self.boundary(labels[first]),
             self.boundary(labels[second]),
         )
 
-    def choose(self, embeddings: Tensor, labels: Tensor) -> Triplets | Pairs:
-        """Triplets drawn by distance, or all pairs, each in both orders."""
+    def check_labels(self, labels: Tensor) -> None:
+        """See that each class has a beta, where there is more than one.
+
+        Raises:
+            ValueError: for a label that has none.
+        """
+        if self.beta.ndim:
+            has = "loss 'margin' has a beta for each of {}; set its option 'classes' to {}"
+            within_table(labels, len(self.beta), has)
+
+    def choose(
+        self, embeddings: Tensor, labels: Tensor, ref_emb: Tensor | None = None, ref_labels: Tensor | None = None
+    ) -> Triplets | Pairs:
+        """Triplets drawn by distance, or all pairs, each in both orders; the arguments are those of the loss."""
         if self.miner is not None:
-            return self.miner(embeddings, labels)
-        return *positive_pairs(labels), *(labels[:, None] != labels).nonzero(as_tuple=True)
+            return self.miner(embeddings, labels, ref_emb, ref_labels)
+        negatives = labels[:, None] != (labels if ref_labels is None else ref_labels)
+        return *positive_pairs(labels, ref_labels), *negatives.nonzero(as_tuple=True)
 
     def boundary(self, classes: Tensor) -> Tensor:
         """Beta of the anchors' classes."""

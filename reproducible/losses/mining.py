@@ -16,13 +16,19 @@ in the one and is left out by the other.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reproducible.losses.pairs import Triplets, check_batch, positive_pairs
+from reproducible.losses.pairs import Triplets, positive_pairs, products, sides
 
 
-def sampling_probabilities(embeddings: Tensor, labels: Tensor, lower: float = 0.5, upper: float = 1.4) -> Tensor:
+def sampling_probabilities(
+    embeddings: Tensor,
+    labels: Tensor,
+    lower: float = 0.5,
+    upper: float = 1.4,
+    ref_emb: Tensor | None = None,
+    ref_labels: Tensor | None = None,
+) -> Tensor:
     """Probability of each image as the negative of each anchor.
 
     Args:
@@ -30,16 +36,20 @@ def sampling_probabilities(embeddings: Tensor, labels: Tensor, lower: float = 0.
         labels: at least two classes, :math:`(N,)`.
         lower: distances below it count as it.
         upper: negatives at this distance or further are not drawn, unless an anchor has no others.
+        ref_emb, ref_labels: as of :func:`reproducible.losses.pairs.sides`.
 
     Returns:
-        :math:`(N, N)`; each row, an anchor's, sums to 1.
+        In fp32 at least, :math:`(N, N)`, or :math:`(N, M)`; each row, an anchor's, sums to 1; it is NaN for an anchor
+        that has no negative at all.
     """
-    unit = F.normalize(embeddings, dim=1)
-    squared = (2 - 2 * (unit @ unit.T)).clamp(min=lower**2)
-    rest = (1 - squared / 4).clamp(min=torch.finfo(squared.dtype).tiny)
+    both = sides(embeddings, labels, ref_emb, ref_labels)
+    cosines = products(both.anchors, both.others)
+    tiny = torch.finfo(cosines.dtype).tiny  # in place of a distance of 0, whose weight would be infinite
+    squared = (2 - 2 * cosines).clamp(min=max(lower**2, tiny))
+    rest = (1 - squared / 4).clamp(min=tiny)
     dim = embeddings.shape[1]
     log_weights = ((2 - dim) * squared.log() - (dim - 3) * rest.log()) / 2  # log 1/q
-    negative = labels[:, None] != labels
+    negative = labels[:, None] != both.classes
     near = negative & (squared < upper**2)
     empty = ~near.any(dim=1, keepdim=True)
     log_weights = torch.where(empty, 0, log_weights)
@@ -54,12 +64,14 @@ def draw(probabilities: Tensor, count: int) -> Tensor:
         count: draws a row.
 
     Returns:
-        Columns, int64, (R, count). A column of probability 0 is never drawn.
+        Columns, int64, (R, count), always from 0 to C - 1. One of probability 0 is never drawn; of a row that is not
+        finite, any.
     """
     cumulative = probabilities.double().cumsum(dim=1)
     total = cumulative[:, -1:]
     chance = torch.rand(len(probabilities), count, dtype=torch.float64, device=probabilities.device) * total
-    return torch.searchsorted(cumulative, chance.minimum(total.nextafter(torch.zeros_like(total))), right=True)
+    drawn = torch.searchsorted(cumulative, chance.minimum(total.nextafter(torch.zeros_like(total))), right=True)
+    return drawn.clamp(max=probabilities.shape[1] - 1)
 
 
 class DistanceWeighted(nn.Module):
@@ -76,19 +88,25 @@ class DistanceWeighted(nn.Module):
         self.lower, self.upper = lower, upper
 
     @torch.no_grad()
-    def forward(self, embeddings: Tensor, labels: Tensor) -> Triplets:
-        """Anchors, positives and negatives; each pair of one class occurs in both orders.
+    def forward(
+        self, embeddings: Tensor, labels: Tensor, ref_emb: Tensor | None = None, ref_labels: Tensor | None = None
+    ) -> Triplets:
+        """Anchors, positives and negatives; each pair of one class occurs in both orders. The anchors index the batch,
+        the others what it is compared with.
 
         Args:
             embeddings: any scale, :math:`(N, d)`.
             labels: int64, :math:`(N,)`.
+            ref_emb, ref_labels: as of :func:`reproducible.losses.pairs.sides`.
 
         Raises:
             ValueError: if the shapes do not fit, or there is no positive or no negative pair.
         """
-        embeddings = check_batch(embeddings, labels)
-        anchors, positives = positive_pairs(labels)
-        if len(anchors) == len(labels) * (len(labels) - 1):
+        both = sides(embeddings, labels, ref_emb, ref_labels)
+        anchors, positives = positive_pairs(labels, None if both.own else both.classes)
+        able = (labels[:, None] != both.classes).any(dim=1)[anchors]  # only of a memory may it be some of them
+        if not able.any():
             raise ValueError(f"the batch has no negative pair: {len(labels)} images of one class")
-        probabilities = sampling_probabilities(embeddings, labels, self.lower, self.upper)
-        return anchors, positives, draw(probabilities, len(labels))[anchors, positives]
+        others = (ref_emb, ref_labels)
+        drawn = draw(sampling_probabilities(embeddings, labels, self.lower, self.upper, *others), len(both.classes))
+        return anchors[able], positives[able], drawn[anchors, positives][able]

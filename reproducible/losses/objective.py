@@ -44,6 +44,19 @@ class Objective(nn.Module):
         self.on = dict.fromkeys(losses, "learners") | dict(on or {})
         self.weights = dict.fromkeys(losses, 1.0) | dict(weights or {})
 
+    def check_labels(self, labels: Tensor) -> None:
+        """See that losses with an entry a class have one for each of these labels.
+
+        Raises:
+            UserError: for a label that has none.
+        """
+        for loss in self.terms.values():
+            if hasattr(loss, "check_labels"):
+                try:
+                    loss.check_labels(labels)
+                except ValueError as error:
+                    raise UserError(f"{error}.") from error
+
     def forward(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         """Each loss, weighted, by label; their sum is what training minimises."""
         return {label: self.weights[label] * self._term(label, output, batch) for label in self.terms}

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from reproducible.losses.pairs import products
 from reproducible.types import Batch, Output, at_least_fp32
 
 
@@ -21,7 +22,7 @@ def orthogonality(weights: Sequence[Tensor]) -> Tensor:
         weights: weight matrices, each :math:`(d_j, C)`.
     """
     wide = [at_least_fp32(w) for w in weights]
-    grams = (w @ w.T - torch.eye(len(w), device=w.device, dtype=w.dtype) for w in wide)
+    grams = (products(w, w) - torch.eye(len(w), device=w.device, dtype=w.dtype) for w in wide)
     return sum((gram.square().sum() for gram in grams), start=wide[0].new_zeros(()))
 
 

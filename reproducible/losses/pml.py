@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from reproducible.losses.pairs import Pairs, Triplets, check_batch
+from reproducible.losses.pairs import Pairs, Triplets, check_batch, within_table
 from reproducible.resources import UserError, nearest_name
 
 
@@ -49,15 +49,37 @@ class PML(nn.Module):
         """Draw the loss's own parameters, such as proxies, anew."""
         self.loss.load_state_dict(self._made().state_dict())
 
-    def forward(self, embeddings: Tensor, labels: Tensor, indices_tuple: Triplets | Pairs | None = None) -> Tensor:
+    def check_labels(self, labels: Tensor) -> None:
+        """See that each class has an entry, where the loss has a table of them, such as proxies.
+
+        Raises:
+            ValueError: for a label that has none.
+        """
+        if size := self.options.get("num_classes"):
+            within_table(
+                labels, size, f"{self.name} has an entry for each of {{}}; set its option 'num_classes' to {{}}"
+            )
+
+    def forward(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        indices_tuple: Triplets | Pairs | None = None,
+        ref_emb: Tensor | None = None,
+        ref_labels: Tensor | None = None,
+    ) -> Tensor:
         """The loss of a batch.
 
         Args:
             embeddings: any scale, :math:`(N, d)`.
             labels: int64, :math:`(N,)`.
             indices_tuple: which triplets or pairs; None: those that the loss itself takes.
+            ref_emb, ref_labels: as of :func:`reproducible.losses.pairs.sides`.
 
         Raises:
-            ValueError: if the shapes do not fit, or the loss takes no pairs and some are given.
+            ValueError: if the shapes do not fit, the loss takes no pairs and some are given, or a label is none of
+                those that it has entries for.
         """
-        return self.loss(check_batch(embeddings, labels), labels, indices_tuple)
+        self.check_labels(labels)
+        others = () if ref_emb is None else (check_batch(ref_emb, ref_labels), ref_labels)
+        return self.loss(check_batch(embeddings, labels), labels, indices_tuple, *others)

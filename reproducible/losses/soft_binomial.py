@@ -15,12 +15,15 @@ unless asked for.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 from reproducible.losses.binomial_deviance import binomial_deviance
-from reproducible.losses.pairs import Pairs, Triplets, pair_similarities
+from reproducible.losses.pairs import Pairs, Triplets, mean_of, pair_similarities
 from reproducible.resources import UserError, nearest_name
+from reproducible.types import at_least_fp32
 
 SIMILARITIES = ("predicted", "true", "shuffled", "mean", "constant")
 
@@ -55,6 +58,18 @@ def soft_binomial_deviance(
         1.3863
     """
     return binomial_deviance(positive + positive_g, negative - negative_g, alpha, beta, gamma)
+
+
+class Chosen(NamedTuple):
+    """The pairs of a batch that count: as of :func:`reproducible.losses.pairs.pair_similarities`, without rows."""
+
+    labels: Tensor
+    indices: Triplets | Pairs | None
+    ref_labels: Tensor | None
+
+    def similarities(self, rows: Tensor, ref_rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Cosines of rows of any kind, of the positive pairs and of the negative ones."""
+        return pair_similarities(rows, self.labels, self.indices, ref_rows, self.ref_labels)
 
 
 class SoftBinomialDeviance(nn.Module):
@@ -107,6 +122,8 @@ class SoftBinomialDeviance(nn.Module):
         embeddings: Tensor,
         labels: Tensor,
         indices_tuple: Triplets | Pairs | None = None,
+        ref_emb: Tensor | None = None,
+        ref_labels: Tensor | None = None,
         logits: Tensor | None = None,
         truth: Tensor | None = None,
     ) -> Tensor:
@@ -116,48 +133,64 @@ class SoftBinomialDeviance(nn.Module):
             embeddings: any scale, :math:`(N, d)`; with the option ``logits``, :math:`(N, d + K)`.
             labels: int64, :math:`(N,)`.
             indices_tuple: triplets or pairs chosen by a sampler or a miner; None: all unordered pairs.
+            ref_emb, ref_labels: as of :func:`reproducible.losses.pairs.sides`; they have attributes only with
+                the option ``logits``, as columns of their own.
             logits: of the attributes, :math:`(N, K)`, where g is predicted.
             truth: the attributes, 0 or 1, :math:`(N, K)`, where g is the true one.
 
         Raises:
             UserError: if what g comes from is not there.
-            ValueError: if there is no positive pair.
+            ValueError: if no pairs are given and there is no positive one.
         """
-        if self.logits:
-            embeddings, logits = embeddings[:, : -self.logits], embeddings[:, -self.logits :]
-        positive, negative = pair_similarities(embeddings, labels, indices_tuple)
-        positive_g, negative_g = self._granularity(positive, negative, labels, indices_tuple, logits, truth)
+        (embeddings, logits), (ref_emb, ref_logits) = self._apart(embeddings, logits), self._apart(ref_emb)
+        pairs = Chosen(labels, indices_tuple, ref_labels)
+        positive, negative = pairs.similarities(embeddings, ref_emb)
+        positive_g, negative_g = self._granularity(positive, negative, pairs, (logits, ref_logits), truth)
         if self.flipped:
             negative_g = -negative_g
         options = self.alpha, self.beta, self.gamma
         return soft_binomial_deviance(positive, negative, positive_g, negative_g, *options)
 
+    def _apart(self, rows: Tensor | None, logits: Tensor | None = None) -> tuple[Tensor | None, Tensor | None]:
+        """Embeddings and logits, where they come as the columns of one matrix."""
+        return (
+            (rows[:, : -self.logits], rows[:, -self.logits :]) if self.logits and rows is not None else (rows, logits)
+        )
+
+    def _probabilities(self, logits: Tensor | None) -> Tensor | None:
+        return None if logits is None else at_least_fp32(logits if self.attached else logits.detach()).sigmoid()
+
     def _granularity(
         self,
         positive: Tensor,
         negative: Tensor,
-        labels: Tensor,
-        pairs: Triplets | Pairs | None,
-        logits: Tensor | None,
+        pairs: Chosen,
+        logits: tuple[Tensor | None, Tensor | None],
         truth: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        """g of the pairs whose cosines are ``positive`` and ``negative``."""
+        """g of the pairs whose cosines are ``positive`` and ``negative``; ``logits`` are of the batch and of what it is
+        compared with."""
         if self.similarity == "constant":
             return torch.full_like(positive, self.constant), torch.full_like(negative, self.constant)
+        if pairs.ref_labels is not None and (self.similarity == "true" or logits[1] is None):
+            raise UserError(
+                f"soft_binomial with similarity {self.similarity!r} knows no attributes of images of earlier batches "
+                "(ref_emb); put the logits behind the embeddings, and their number into the option 'logits'."
+            )
         if self.similarity == "true":
             if truth is None:
                 raise UserError("soft_binomial with similarity 'true' needs a data set with attributes.")
-            return pair_similarities(truth.to(positive.dtype), labels, pairs)
-        if logits is None:
+            return pairs.similarities(truth.to(positive.dtype))
+        if logits[0] is None:
             raise UserError(
                 f"soft_binomial with similarity {self.similarity!r} needs a model with an attribute branch."
             )
-        probabilities = (logits if self.attached else logits.detach()).sigmoid()
-        of_positive, of_negative = pair_similarities(probabilities, labels, pairs)
+        of_positive, of_negative = pairs.similarities(*map(self._probabilities, logits))
         if self.similarity == "shuffled":
             return _permuted(of_positive), _permuted(of_negative)
         if self.similarity == "mean":
-            mean = torch.stack([kind.mean() for kind in (of_positive, of_negative) if len(kind)]).mean()
+            kinds = [kind for kind in (of_positive, of_negative) if len(kind)]
+            mean = torch.stack([mean_of(kind) for kind in kinds or (of_positive,)]).mean()
             return mean.expand_as(of_positive), mean.expand_as(of_negative)
         return of_positive, of_negative
 

@@ -8,11 +8,9 @@ triplets of the batch count, none is mined. Explained on page: three-losses-and-
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reproducible.losses.pairs import Pairs, Triplets, check_batch, positive_pairs
+from reproducible.losses.pairs import Pairs, Triplets, positive_pairs, products, sides
 
 
 def triplet_loss(positive: Tensor, negative: Tensor, margin: float = 0.1) -> Tensor:
@@ -30,14 +28,15 @@ def triplet_loss(positive: Tensor, negative: Tensor, margin: float = 0.1) -> Ten
     return costs.sum() / (costs > 0).sum().clamp(min=1)
 
 
-def all_triplets(labels: Tensor) -> Triplets:
-    """Anchors, positives and negatives of every triplet of a batch, int64, (T,) each.
+def all_triplets(labels: Tensor, classes: Tensor | None = None) -> Triplets:
+    """Anchors, positives and negatives of every triplet of a batch, int64, (T,) each; the arguments are those of
+    :func:`reproducible.losses.pairs.positive_pairs`.
 
     Raises:
         ValueError: if the batch has no positive pair.
     """
-    anchors, positives = positive_pairs(labels)
-    pair, negatives = (labels[anchors][:, None] != labels).nonzero(as_tuple=True)
+    anchors, positives = positive_pairs(labels, classes)
+    pair, negatives = (labels[anchors][:, None] != (labels if classes is None else classes)).nonzero(as_tuple=True)
     return anchors[pair], positives[pair], negatives
 
 
@@ -59,19 +58,29 @@ class TripletLoss(nn.Module):
         super().__init__()
         self.margin = margin
 
-    def forward(self, embeddings: Tensor, labels: Tensor, indices_tuple: Triplets | Pairs | None = None) -> Tensor:
+    def forward(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        indices_tuple: Triplets | Pairs | None = None,
+        ref_emb: Tensor | None = None,
+        ref_labels: Tensor | None = None,
+    ) -> Tensor:
         """The loss of a batch.
 
         Args:
             embeddings: any scale, :math:`(N, d)`.
             labels: int64, :math:`(N,)`.
             indices_tuple: triplets or pairs chosen by a miner; None: all triplets.
+            ref_emb, ref_labels: as of :func:`reproducible.losses.pairs.sides`.
 
         Raises:
-            ValueError: if the shapes do not fit or there is no positive pair.
+            ValueError: if the shapes do not fit; if nothing is given and there is no positive pair.
         """
-        unit = F.normalize(check_batch(embeddings, labels), dim=1)
-        chosen = all_triplets(labels) if indices_tuple is None else indices_tuple
+        both = sides(embeddings, labels, ref_emb, ref_labels)
+        chosen = indices_tuple
+        if chosen is None:
+            chosen = all_triplets(labels, None if both.own else both.classes)
         anchors, positives, negatives = joined(chosen) if len(chosen) == 4 else chosen
-        similarity = torch.mm(unit, unit.T)
+        similarity = products(both.anchors, both.others)
         return triplet_loss(similarity[anchors, positives], similarity[anchors, negatives], self.margin)

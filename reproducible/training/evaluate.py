@@ -15,7 +15,7 @@ from reproducible.config import RunConfig
 from reproducible.data.augmentation import augmentation
 from reproducible.data.store import Store
 from reproducible.encoding import encode_first, encode_hits, encode_matches, run_lengths
-from reproducible.evaluation import RetrievalResult, nearest, needed_k, retrieval_metrics
+from reproducible.evaluation import RetrievalResult, nearest, retrieve
 from reproducible.evaluation.probes import part_probes
 from reproducible.progress import progress
 from reproducible.records import NEAR, summarise
@@ -37,13 +37,13 @@ class Evaluation:
 
     Attributes:
         result: the metrics, and which neighbours are relevant.
-        neighbours: (Q, k) ids that the metrics are computed from.
+        neighbours: (Q, k) ids that the metrics are computed from, where they were kept.
         within: (Q,) whether the first neighbour among images of the query's coarse class is of its class, where asked.
         probes: accuracy of the probes of each part, where asked.
     """
 
     result: RetrievalResult
-    neighbours: np.ndarray
+    neighbours: np.ndarray | None
     within: np.ndarray | None = None
     probes: dict[str, float] = field(default_factory=dict)
 
@@ -192,7 +192,9 @@ class Embedder:
         return kept[torch.from_numpy(self._places[indices]).to(kept.device)]
 
 
-def evaluate(embedder: Embedder, sets: Queried, feature: str = EMBEDDING, parts: bool = False) -> Evaluation:
+def evaluate(
+    embedder: Embedder, sets: Queried, feature: str = EMBEDDING, parts: bool = False, neighbours: bool = True
+) -> Evaluation:
     """Retrieval of queries against a gallery; where both are the same images, each query is left out of its own.
 
     Args:
@@ -200,9 +202,10 @@ def evaluate(embedder: Embedder, sets: Queried, feature: str = EMBEDDING, parts:
         sets: indices of the queries and of the gallery.
         feature: one of those that the embedder keeps.
         parts: also look within coarse classes, and at each part of the queries with probes.
+        neighbours: keep their ids, which take two bytes each, or four.
 
     Raises:
-        UserError: if parts are asked for and the store does not know them.
+        UserError: if parts are asked for and the store does not know them; if there is no memory for the neighbours.
         ValueError: if an embedding is not finite.
     """
     store = embedder.store
@@ -211,12 +214,7 @@ def evaluate(embedder: Embedder, sets: Queried, feature: str = EMBEDDING, parts:
     same = np.array_equal(queries, gallery)
     rows = embedder.rows(looked_at(sets), feature)
     asked, there = rows[: len(queries)], rows if same else rows[len(queries) :]
-    query_labels, gallery_labels = store.labels[queries], store.labels[gallery]
-    k = min(max(needed_k(query_labels, gallery_labels, same), *RECALLS), len(gallery) - same)
-    ids, _ = nearest(asked, there, k, own=np.arange(len(queries)) if same else None)
-    recalls = tuple(r for r in RECALLS if r <= ids.shape[1])
-    result = retrieval_metrics(ids, query_labels, gallery_labels, ks=recalls, own_in_gallery=same)
-    found = Evaluation(result, ids)
+    found = Evaluation(*retrieve(asked, there, store.labels[queries], store.labels[gallery], RECALLS, same, neighbours))
     if not parts:
         return found
     coarse = store.coarse[queries], store.coarse[gallery]
@@ -242,7 +240,7 @@ def evaluate_further(
     for protocol, sets in protocols.items():
         kept = {}
         for name in features:
-            look = evaluate(embedder, sets, name)
+            look = evaluate(embedder, sets, name, neighbours=False)
             if name == EMBEDDING:
                 matches = encode_matches(look.result.matches, look.result.relevant)
                 kept[name] = {"test": describe(look, with_hits=True), "matches": matches}

@@ -81,6 +81,7 @@ class Training:
         self.maps = CachedMaps(self.model, self.images, store, config) if config.frozen else None
         self.forward = torch.compile(self.model) if config.compiled else self.model
         self.objective = build_objective(config.objective)
+        self.objective.check_labels(torch.from_numpy(store.labels[self.sets.train]))
         initialise(self.objective, config.seed)
         self.objective.to(device)
         self.optimiser = build_optimiser(self.model, self.objective, config.optimiser)
@@ -253,7 +254,8 @@ class Training:
         sets = self.sets.evaluation[role]
         if not torch.isfinite(self.embedder.rows(looked_at(sets))).all():
             raise self.not_finite(f"an embedding of the {role} images is not finite at step {self.embedded_at}")
-        return evaluate(self.embedder, sets, parts=role == "test" and self.config.evaluation.parts)
+        looks, test = self.config.evaluation, role == "test"
+        return evaluate(self.embedder, sets, parts=test and looks.parts, neighbours=test and looks.keep == "neighbours")
 
     def look_at_test(self) -> dict[str, Any]:
         """The test classes' part of a point: metrics, and the neighbours they come from, or which of them match."""

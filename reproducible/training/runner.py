@@ -170,7 +170,7 @@ def untouched(config: RunConfig, store: Store, device: torch.device) -> dict[str
         embedder = Embedder(model, seen, store, plain, ("conv",))
         for role in missing:
             parts = role == "test" and plain.evaluation.parts
-            found = evaluate(embedder, sets[role], feature="conv", parts=parts)
+            found = evaluate(embedder, sets[role], feature="conv", parts=parts, neighbours=False)
             known[role] = describe(found, with_hits=role == "test")
         write_text(path, json.dumps(known))
     return {role: known[role] for role in sets if role in known and (config.evaluation.test or role == "validation")}

@@ -8,6 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,13 +94,21 @@ def test_restarts_find_tighter_clusters() -> None:
     [
         (np.zeros((3, 2)), 4, "k: 4 clusters asked for; 3 rows allow 1 to 3"),
         (np.zeros((3, 2)), 0, "k: 0 clusters"),
-        (np.zeros(3), 1, r"embeddings: expected \(N, D\), got \(3,\)"),
+        (np.zeros(3), 1, r"embeddings: expected a matrix of embeddings .*, got \(3,\)"),
         (np.array([[0.0], [np.inf], [np.nan]]), 1, "embeddings: row 1 of 3 holds NaN or infinity"),
     ],
 )
 def test_what_k_means_cannot_take_is_named(rows: np.ndarray, k: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         kmeans(rows, k, seed=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_k_means_takes_what_the_search_takes(dtype: torch.dtype) -> None:
+    """A tensor with a gradient, of any floating type: the clusters are those of its values."""
+    rows = torch.randn(30, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rows = rows.to(dtype).requires_grad_()
+    np.testing.assert_array_equal(kmeans(rows, 3, seed=0), kmeans(rows.detach().float().numpy(), 3, seed=0))
 
 
 @pytest.mark.parametrize("metric", [nmi, pairwise_f1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import reproducible
-from reproducible.evaluation import RetrievalResult, nearest, needed_k, retrieval_metrics
+from reproducible.encoding import decode_neighbours, encode_neighbours
+from reproducible.evaluation import RetrievalResult, nearest, needed_k, retrieval, retrieval_metrics, retrieve
+from reproducible.resources import UserError
 from tests.reference.retrieval import full_sort, metrics
 
 KS = (1, 2, 4, 8)
@@ -222,3 +225,59 @@ def test_scoring_stored_ids_loads_no_torch() -> None:
         "assert not {'torch', 'sklearn', 'faiss'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], cwd=Path(reproducible.__file__).parents[1], check=True)
+
+
+@pytest.mark.parametrize("kind", CASES)
+@pytest.mark.parametrize("with_ids", [True, False])
+def test_search_and_metrics_in_turns_give_the_same(kind: str, with_ids: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seven queries at a time, against one search and one look at all of its ids."""
+    monkeypatch.setattr(retrieval, "_AT_ONCE", 7 * 40)
+    rows, labels = make_case(kind)
+    for inside, there in ((True, rows), (False, rows[::2])):
+        of = labels if inside else labels[::2]
+        k = min(max(needed_k(labels, of, inside), 8), len(there) - inside)
+        ids, _ = nearest(rows, there, k, own=np.arange(60) if inside else None)
+        expected = retrieval_metrics(ids, labels, of, own_in_gallery=inside)
+        found, kept = retrieve(torch.from_numpy(rows), torch.from_numpy(there), labels, of, KS, inside, with_ids)
+        assert found_metrics(found) == found_metrics(expected)
+        np.testing.assert_array_equal(found.matches, expected.matches)
+        np.testing.assert_array_equal(found.ap, expected.ap)
+        assert kept is None if not with_ids else (kept == ids).all() and kept.dtype == np.uint16
+
+
+def test_memory_grows_with_a_byte_a_pair() -> None:
+    """Six classes, so that a query has N / 6 neighbours: the peak above what is there before, and the result."""
+    n = 3000
+    rows = torch.randn(n, 8, generator=torch.Generator().manual_seed(0))
+    labels = np.arange(n) % 6
+    tracemalloc.start()
+    try:
+        result, _ = retrieve(rows, rows, labels, labels, own_in_gallery=True, with_ids=False)
+        assert result.map_at_r < 1 and result.r_precision < 1
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    pairs = n * (n // 6 - 1)
+    assert result.matches.nbytes == pairs
+    assert peak < pairs + 80 * min(pairs, retrieval._AT_ONCE)
+
+
+def test_what_no_memory_holds_is_refused_with_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrieval.os, "sysconf", lambda name: 30)  # 900 bytes
+    rows, labels = torch.ones(60, 2), np.zeros(60, int)
+    with pytest.raises(UserError, match=r"60 queries need 59 neighbours each .*evaluation\.keep to 'matches'"):
+        retrieve(rows, rows, labels, labels, own_in_gallery=True)
+
+
+def test_galleries_beyond_two_bytes_keep_four() -> None:
+    """Two queries against 70,000 images, whose neighbours are the last ones; the record rescores to the same."""
+    gallery = torch.zeros(70_000, 2)
+    gallery[:, 0] = 1
+    gallery[-9:] = torch.tensor([0.0, 1.0])
+    labels = np.zeros(70_000, int)
+    labels[-9:] = 1
+    found, ids = retrieve(torch.tensor([[0.0, 1.0], [0.0, 2.0]]), gallery, np.array([1, 1]), labels)
+    assert ids.dtype == np.uint32 and ids[0, 0] == 69_991 and found.recall[1] == 1
+    packed = encode_neighbours(ids, found.relevant)
+    again = retrieval_metrics(decode_neighbours(packed, found.relevant, ids.shape[1]), np.array([1, 1]), labels)
+    assert again.recall[1] == 1 and again.map_at_r == 1

@@ -209,6 +209,6 @@ def test_soft_binomial_deviance_is_judged_by_the_attributes_of_model_and_batch(
     found.attributes, images.attributes = draw(6, 3, seed=9), (draw(6, 3, seed=8) > 0).float()
     for options in ({"alpha": 3.0}, {"similarity": "true"}):
         loss = SoftBinomialDeviance(**options)
-        expected = [loss(x, LABELS, pairs, found.attributes, images.attributes) for x in found.learners]
+        expected = [loss(x, LABELS, pairs, logits=found.attributes, truth=images.attributes) for x in found.learners]
         value = build_objective([Term("soft_binomial", options)])(found, images)["soft_binomial"]
         torch.testing.assert_close(value, sum(expected) / 2, rtol=1e-12, atol=0)

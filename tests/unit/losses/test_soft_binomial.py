@@ -39,7 +39,7 @@ def test_two_pairs_that_anyone_can_check() -> None:
     half, quarter = 0.0, -math.log(3)  # logits of 1/2 and 1/4
     logits = torch.tensor([[half, quarter], [quarter, half], [quarter, half]], dtype=torch.float64)
     chosen = as_indices([(0, 1)], [(0, 2)])
-    found = SoftBinomialDeviance(alpha=3.0, beta=0.1)(points, torch.tensor([4, 4, 9]), chosen, logits)
+    found = SoftBinomialDeviance(alpha=3.0, beta=0.1)(points, torch.tensor([4, 4, 9]), chosen, logits=logits)
     pull, push = math.log1p(math.exp(-3 * (0.5 + 0.8 - 0.1))), math.log1p(math.exp(3 * (0.0 - 0.8 - 0.1)))
     assert found.item() == pytest.approx(pull + push, rel=1e-12)
 
@@ -53,7 +53,7 @@ def test_value_and_gradient_equal_those_on_paper(
 ) -> None:
     points, logits = rows(3, 0).requires_grad_(), rows(5, 1).requires_grad_()
     loss = SoftBinomialDeviance(alpha, beta, attached=attached, flipped=flipped)
-    found = loss(points, LABELS, None if pairs is None else as_indices(*pairs), logits)
+    found = loss(points, LABELS, None if pairs is None else as_indices(*pairs), logits=logits)
     found.backward()
     positives, negatives = pairs or (POSITIVES, NEGATIVES)
     arrays = points.detach().numpy(), logits.detach().numpy()
@@ -70,9 +70,9 @@ def test_value_and_gradient_equal_those_on_paper(
 
 def test_single_precision_agrees() -> None:
     loss = SoftBinomialDeviance()
-    found = loss(rows(3, 0).float(), LABELS, None, rows(5, 1).float())
+    found = loss(rows(3, 0).float(), LABELS, None, logits=rows(5, 1).float())
     assert found.dtype == torch.float32
-    assert found.item() == pytest.approx(loss(rows(3, 0), LABELS, None, rows(5, 1)).item(), rel=1e-5)
+    assert found.item() == pytest.approx(loss(rows(3, 0), LABELS, None, logits=rows(5, 1)).item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("pairs", [None, CHOSEN])
@@ -82,7 +82,7 @@ def test_is_binomial_deviance_without_a_factor_where_g_is_zero(pairs: tuple | No
     found = SoftBinomialDeviance(3.0, 0.1, similarity="constant")(rows(3, 0), LABELS, indices)
     assert found == BinomialDeviance(3.0, 0.1, gamma=1.0)(rows(3, 0), LABELS, indices)
     far = torch.full((6, 6), -80.0, dtype=torch.float64).fill_diagonal_(0.0)  # no two images share an attribute
-    predicted = SoftBinomialDeviance(3.0, 0.1)(rows(3, 0), LABELS, indices, far)
+    predicted = SoftBinomialDeviance(3.0, 0.1)(rows(3, 0), LABELS, indices, logits=far)
     assert predicted.item() == pytest.approx(found.item(), rel=1e-12)
 
 
@@ -130,7 +130,7 @@ def test_flipped_negatives_cost_more_the_more_they_share() -> None:
 def negative_part(loss: SoftBinomialDeviance, points: Tensor, logits: Tensor) -> float:
     """The loss with a positive pair that costs the same whatever the attributes are: an image with itself, g = 1."""
     negatives = as_indices(*CHOSEN)[2:]
-    return loss(points, LABELS, (torch.tensor([0]), torch.tensor([0]), *negatives), logits).item()
+    return loss(points, LABELS, (torch.tensor([0]), torch.tensor([0]), *negatives), logits=logits).item()
 
 
 def test_constant_moves_the_thresholds() -> None:
@@ -152,7 +152,7 @@ def test_mean_is_one_constant_a_batch(pairs: tuple[list, list]) -> None:
     probabilities = torch.sigmoid(logits).detach().numpy()
     means = [np.mean([reference.cosine(probabilities[i], probabilities[j]) for i, j in kind]) for kind in pairs if kind]
     indices = (*as_indices(pairs[0], [(0, 0)])[:2], *torch.tensor(pairs[1], dtype=torch.int64).reshape(-1, 2).unbind(1))
-    found = SoftBinomialDeviance(3.0, 0.1, similarity="mean")(points, LABELS, indices, logits)
+    found = SoftBinomialDeviance(3.0, 0.1, similarity="mean")(points, LABELS, indices, logits=logits)
     constant = SoftBinomialDeviance(3.0, 0.1, similarity="constant", constant=float(np.mean(means)))
     torch.testing.assert_close(found, constant(points, LABELS, indices), rtol=1e-12, atol=0)
     assert not found.requires_grad
@@ -175,7 +175,7 @@ def test_true_attributes_take_the_place_of_predicted_ones() -> None:
     expected_g = {(0, 1): 0.5, (0, 2): 1.0, (1, 2): 0.5, (3, 4): 1 / math.sqrt(2)}
     points = rows(3, 0)
     loss = SoftBinomialDeviance(similarity="true")
-    found = loss(points, LABELS, as_indices([(0, 1), (3, 4)], [(0, 5)]), None, truth)
+    found = loss(points, LABELS, as_indices([(0, 1), (3, 4)], [(0, 5)]), truth=truth)
     s = [reference.cosine(points[i].numpy(), points[j].numpy()) for i, j in ((0, 1), (3, 4), (0, 5))]
     pulls = [math.log1p(math.exp(-2 * (x + expected_g[p] - 0.5))) for x, p in zip(s, ((0, 1), (3, 4)), strict=False)]
     push = math.log1p(math.exp(2 * (s[2] - 0.5)))  # an image without any attribute shares none
@@ -193,14 +193,14 @@ def test_shuffled_keeps_the_values_of_each_kind_and_takes_them_from_their_pairs(
             lambda p, n, positive_g, negative_g, *_, name=similarity: seen.setdefault(name, (positive_g, negative_g)),
         )
         torch.manual_seed(1)
-        SoftBinomialDeviance(similarity=similarity)(points, LABELS, None, logits)
+        SoftBinomialDeviance(similarity=similarity)(points, LABELS, None, logits=logits)
     for before, after in zip(seen["predicted"], seen["shuffled"], strict=True):
         assert not torch.equal(before, after)
         torch.testing.assert_close(before.sort().values, after.sort().values, rtol=0, atol=0)
 
 
 def test_shuffling_draws_from_the_generator_of_torch() -> None:
-    loss, arguments = SoftBinomialDeviance(similarity="shuffled"), (rows(3, 0), LABELS, None, rows(5, 1))
+    loss, arguments = SoftBinomialDeviance(similarity="shuffled"), (rows(3, 0), LABELS, None, None, None, rows(5, 1))
     torch.manual_seed(1)
     first, second = loss(*arguments), loss(*arguments)
     torch.manual_seed(1)
@@ -223,7 +223,7 @@ def test_what_g_comes_from_must_be_there() -> None:
     with pytest.raises(UserError, match="similarity 'predicted' needs a model with an attribute branch"):
         SoftBinomialDeviance()(rows(3, 0), LABELS)
     with pytest.raises(UserError, match="similarity 'true' needs a data set with attributes"):
-        SoftBinomialDeviance(similarity="true")(rows(3, 0), LABELS, None, rows(5, 1))
+        SoftBinomialDeviance(similarity="true")(rows(3, 0), LABELS, None, logits=rows(5, 1))
 
 
 def test_runs_unchanged_in_a_trainer_of_pytorch_metric_learning(capsys: pytest.CaptureFixture[str]) -> None:
@@ -246,7 +246,7 @@ def test_runs_unchanged_in_a_trainer_of_pytorch_metric_learning(capsys: pytest.C
     capsys.readouterr()  # its progress bar
     step = torch.optim.SGD(ours.parameters(), lr=0.1)
     out = ours(images)
-    SoftBinomialDeviance(attached=True)(out[:, :3], LABELS, miner(out, LABELS), out[:, 3:]).backward()
+    SoftBinomialDeviance(attached=True)(out[:, :3], LABELS, miner(out, LABELS), logits=out[:, 3:]).backward()
     step.step()
     torch.testing.assert_close(trunk.weight, ours.weight)
     assert not torch.equal(trunk.weight[3:], before[3:])  # the attributes moved, too
