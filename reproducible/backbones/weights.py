@@ -12,7 +12,7 @@ import hashlib
 import pickle
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,10 +125,45 @@ def _npz(path: Path) -> dict[str, Tensor]:
 
 
 def _pth(path: Path) -> dict[str, Tensor]:
-    found = torch.load(path, map_location="cpu", weights_only=True)
-    return found.get("state_dict", found)
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # torch's own text advises to unpickle the file without a check
+        raise UserError(
+            f"{path}: damaged, or holds more than tensors, which is not unpickled here. Save the tensors alone, as "
+            "torch.save(model.state_dict(), FILE)."
+        ) from error
+    return _unwrapped(found, path)
 
 
+def _unwrapped(found: object, path: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, which may lie beside an optimiser's state and other things."""
+    if not isinstance(found, Mapping):
+        raise UserError(f"{path}: holds a {type(found).__name__}, not tensors by name.")
+    tensors = {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
+    inner = {str(name): value for name, value in found.items() if isinstance(value, Mapping)}
+    holding = [name for name, value in inner.items() if any(isinstance(one, Tensor) for one in value.values())]
+    usual = [name for name in _WRAPPERS if name in inner]
+    if usual or (not tensors and len(holding) == 1):
+        return _unwrapped(inner[usual[0] if usual else holding[0]], path)
+    if not tensors:
+        said = f"of tensors under {_some(holding)}" if holding else f"of {_some(map(str, found))}"
+        raise UserError(f"{path}: holds no tensors by name but a mapping {said}; save those of the network alone.")
+    return tensors
+
+
+def _some(names: Iterable[str]) -> str:
+    """Three names, and how many more there are."""
+    shown = [repr(name) for name in names]
+    more = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
+    return (", ".join(shown[:3]) or "nothing") + more
+
+
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "net", "module")
+"""Keys that the tensors of a network are kept under, the most telling first."""
+_BESIDE = re.compile(
+    r"_?fc\b|classifier\b|heads?\b|head_dist\b|last_linear\b|logits\b|aux\w*|AuxLogits\b|loss\d_\w+|.*num_batches_tracked$"
+)
+"""Tensors that belong to a network and not to its trunk: classifiers, auxiliary heads, counters."""
 _READERS: Mapping[str, Callable[[Path], dict[str, Tensor]]] = {
     ".caffemodel": read_caffemodel,
     ".npz": _npz,
@@ -158,13 +193,40 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def fitted(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], source: object) -> dict[str, Tensor]:
-    """The tensors that ``wanted`` names, in its types; whatever else is in ``tensors`` is left out.
+    """The tensors that ``wanted`` names, in its types.
+
+    A prefix that all of them have in the file, such as ``module.``, is taken off; what does not have it belongs to other
+    parts of a larger model and is left out. So are a classifier, auxiliary heads and counters.
 
     Raises:
-        UserError: if one is missing or has another shape; names it and ``source``.
+        UserError: if one is missing or has another shape; if there are tensors of a network that goes on; if the file
+            holds several such networks. Names the tensors and ``source``.
     """
+    prefix = _prefix(wanted, tensors, source)
+    inside = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     for name, own in wanted.items():
-        found = tuple(tensors[name].shape) if name in tensors else None
-        if found != tuple(own.shape):
-            raise UserError(f"{source}: tensor {name!r} should have shape {tuple(own.shape)}, found {found}.")
-    return {name: tensors[name].to(own.dtype) for name, own in wanted.items()}
+        shape = tuple(own.shape)
+        if name not in inside:
+            raise UserError(f"{source}: has no tensor {name!r} of shape {shape}; it has {_some(tensors)}.")
+        if tuple(inside[name].shape) != shape:
+            found = tuple(inside[name].shape)
+            raise UserError(f"{source}: tensor {name!r} should have shape {shape}, found {found}.")
+    surplus = [name for name in inside if name not in wanted and not _BESIDE.match(name)]
+    if surplus:
+        raise UserError(
+            f"{source}: is of another network; of its {len(inside)} tensors, {len(surplus)} have no place in this one: "
+            f"{_some(surplus)}."
+        )
+    return {name: inside[name].to(own.dtype) for name, own in wanted.items()}
+
+
+def _prefix(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], source: object) -> str:
+    """What stands before the names of a network in a file; empty where nothing does, or the network is not there."""
+    if all(name in tensors for name in wanted) or not wanted:
+        return ""
+    first = next(iter(wanted))
+    ends = [name.removesuffix(first) for name in tensors if name.endswith(f".{first}")]
+    whole = [prefix for prefix in ends if all(prefix + name in tensors for name in wanted)]
+    if len(whole) > 1:
+        raise UserError(f"{source}: holds {len(whole)} networks, under {_some(whole)}; save the one that is meant.")
+    return whole[0] if whole else ends[0] if len(ends) == 1 else ""

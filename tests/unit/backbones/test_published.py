@@ -128,6 +128,23 @@ def test_unknown_architecture_and_weights_of_another(tmp_path: Path) -> None:
         registry.build("backbone", "resnet50", weights=path)
 
 
+def test_weights_of_a_deeper_network_are_refused(tmp_path: Path) -> None:
+    """All that ResNet-18 asks for is in the file of ResNet-34, with the first blocks of each stage."""
+    path = saved(timm.create_model("resnet34"), tmp_path)
+    with pytest.raises(UserError, match=r"net.pth: is of another network; of its 218 tensors, 80 have no place .*more"):
+        registry.build("backbone", "timm", architecture="resnet18", weights=path)
+
+
+def test_weights_of_a_parallel_checkpoint_are_taken(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = timm.create_model("resnet18")
+    plain = registry.build("backbone", "timm", architecture="resnet18", weights=saved(network, tmp_path))
+    wrapped = {"model": {f"module.{name}": tensor for name, tensor in network.state_dict().items()}, "epoch": 1}
+    torch.save(wrapped, tmp_path / "wrapped.pth")
+    found = registry.build("backbone", "timm", architecture="resnet18", weights=str(tmp_path / "wrapped.pth"))
+    assert all(torch.equal(*pair) for pair in zip(plain.parameters(), found.parameters(), strict=True))
+
+
 def test_offline_weights_say_what_to_put_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise ConnectionError("no network")

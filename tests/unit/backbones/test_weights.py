@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from reproducible.backbones.bvlc import BVLCGoogLeNet, _caffe_name
@@ -138,8 +141,120 @@ def test_fitted_names_what_does_not_fit() -> None:
     half = {name: tensor.half() for name, tensor in TENSORS.items()}
     found = fitted(TENSORS, {**half, "fc.weight": torch.zeros(3)}, "f.pth")
     assert list(found) == list(TENSORS) and found["a.bias"].dtype == torch.float32
-    with pytest.raises(UserError, match=r"f.pth: tensor 'a.bias' should have shape \(2,\), found None"):
+    with pytest.raises(UserError, match=r"f.pth: has no tensor 'a.bias' of shape \(2,\); it has 'a.weight'\."):
         fitted(TENSORS, {"a.weight": TENSORS["a.weight"]}, "f.pth")
+    with pytest.raises(UserError, match=r"tensor 'a.bias' should have shape \(2,\), found \(3,\)"):
+        fitted(TENSORS, {**TENSORS, "a.bias": torch.zeros(3)}, "f.pth")
+    others = {f"layer.{i}": torch.zeros(1) for i in range(5)}
+    with pytest.raises(UserError, match=r"no tensor 'a.weight' .*'layer.0', 'layer.1', 'layer.2' and 2 more"):
+        fitted(TENSORS, others, "f.pth")
+    with pytest.raises(
+        UserError, match=r"of another network; of its 7 tensors, 5 have no place .*'layer.2' and 2 more"
+    ):
+        fitted(TENSORS, TENSORS | others, "f.pth")
+
+
+BESIDE = {name: torch.ones(1) for name in ("fc.weight", "aux1.conv.weight", "head.fc.bias", "a.num_batches_tracked")}
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module.model.backbone."])
+def test_prefix_of_a_larger_model_is_taken_off(prefix: str) -> None:
+    """What stands beside the network there, such as a head, is left out; a tensor inside it that does not fit is not."""
+    within = {prefix + name: tensor for name, tensor in (TENSORS | BESIDE).items()}
+    found = fitted(TENSORS, within | {"proxies": torch.ones(3)}, "f.pth")
+    assert list(found) == list(TENSORS) and all(torch.equal(found[name], TENSORS[name]) for name in TENSORS)
+    with pytest.raises(UserError, match=r"1 have no place in this one: 'a.1.weight'"):
+        fitted(TENSORS, within | {f"{prefix}a.1.weight": torch.ones(3)}, "f.pth")
+    with pytest.raises(UserError, match=f"holds 2 networks, under '{prefix}', 'teacher.'"):
+        fitted(TENSORS, within | {f"teacher.{name}": tensor for name, tensor in TENSORS.items()}, "f.pth")
+
+
+STATE = {"state": {0: {"exp_avg": torch.ones(2)}}, "param_groups": [{"lr": 0.1}]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"model": TENSORS, "optimizer": STATE, "epoch": 3},
+        {"state_dict": TENSORS, "model": "resnet18", "epoch": 3},
+        {"model_state_dict": TENSORS, "args": {"lr": 0.1}},
+        {"anything": TENSORS, "step": torch.nn.Identity().state_dict()},
+        {"model": {"net": TENSORS}},
+        {"epoch": 3, "model": {"state_dict": TENSORS}},
+    ],
+)
+def test_wrappers_are_opened(content: object, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "t.pth")
+    found = read_tensors(tmp_path / "t.pth")
+    assert set(found) == set(TENSORS) and all(torch.equal(found[name], TENSORS[name]) for name in TENSORS)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            torch.nn.Linear(2, 2),
+            r"more than tensors, which is not unpickled here\. Save .* torch\.save\(model\.state_dict",
+        ),
+        ([torch.ones(2)], "holds a list, not tensors by name"),
+        ({"epoch": 3}, "holds no tensors by name but a mapping of 'epoch'"),
+        (
+            {"student": TENSORS, "teacher": TENSORS},
+            "of tensors under 'student', 'teacher'; save those of the network alone",
+        ),
+        ({}, "a mapping of nothing"),
+    ],
+)
+def test_what_is_no_file_of_tensors_is_said(content: object, said: str, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "t.pth")
+    with pytest.raises(UserError, match=said) as caught:
+        read_tensors(tmp_path / "t.pth")
+    assert "weights_only" not in str(caught.value)
+
+
+def truncated(content: bytes, folder: Path, suffix: str) -> None:
+    path = folder / f"t{suffix}"
+    path.write_bytes(content)
+    with contextlib.suppress(UserError):
+        assert isinstance(read_tensors(path), dict)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A file of each kind."""
+    folder = tmp_path_factory.mktemp("weights")
+    np.savez(folder / "t.npz", **{name: tensor.numpy() for name, tensor in TENSORS.items()})
+    save_file(TENSORS, folder / "t.safetensors")
+    torch.save(TENSORS, folder / "t.pth")
+    (folder / "t.caffemodel").write_bytes(bytes([0x0A, 3, 0x6E, 0x65, 0x74]))
+    return {path.suffix: path.read_bytes() for path in folder.iterdir()}
+
+
+def spoil(data: st.DataObject, files: dict[str, bytes], folder: Path) -> None:
+    """A file cut short, or with another byte somewhere, is read or refused in words."""
+    suffix = data.draw(st.sampled_from(sorted(files)))
+    content = bytearray(files[suffix])
+    if data.draw(st.booleans()):
+        content = content[: data.draw(st.integers(0, len(content) - 1))]
+    else:
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    truncated(bytes(content), folder, suffix)
+
+
+fixed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@settings(fixed, max_examples=40)
+@given(data=st.data())
+def test_spoilt_files_end_in_words(data: st.DataObject, files: dict[str, bytes], tmp_path: Path) -> None:
+    spoil(data, files, tmp_path)
+
+
+@pytest.mark.slow
+@settings(fixed, max_examples=2000)
+@given(data=st.data())
+def test_spoilt_files_end_in_words_many(data: st.DataObject, files: dict[str, bytes], tmp_path: Path) -> None:
+    spoil(data, files, tmp_path)
 
 
 def test_a_run_is_named_after_the_content_of_the_file(tmp_path: Path) -> None:
