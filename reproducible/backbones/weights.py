@@ -195,7 +195,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def fitted(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], source: object) -> dict[str, Tensor]:
     """The tensors that ``wanted`` names, in its types.
 
-    A prefix that all of them have in the file, such as ``module.``, is taken off; what does not have it belongs to other
+    A prefix that all of them have in the file, such as ``module.``, is taken off; what lacks it belongs to other
     parts of a larger model and is left out. So are a classifier, auxiliary heads and counters.
 
     Raises:

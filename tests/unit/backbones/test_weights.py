@@ -159,7 +159,7 @@ BESIDE = {name: torch.ones(1) for name in ("fc.weight", "aux1.conv.weight", "hea
 
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module.model.backbone."])
 def test_prefix_of_a_larger_model_is_taken_off(prefix: str) -> None:
-    """What stands beside the network there, such as a head, is left out; a tensor inside it that does not fit is not."""
+    """What stands beside the network there, such as a head, is left out; a tensor of it that does not fit is not."""
     within = {prefix + name: tensor for name, tensor in (TENSORS | BESIDE).items()}
     found = fitted(TENSORS, within | {"proxies": torch.ones(3)}, "f.pth")
     assert list(found) == list(TENSORS) and all(torch.equal(found[name], TENSORS[name]) for name in TENSORS)
