@@ -74,7 +74,12 @@ def data_folder(
     path: Annotated[Path, typer.Argument(help="A folder whose folders are the classes; nothing in it is changed.")],
     name: Annotated[str, typer.Option(help="Of the data set; empty: the folder's.")] = "",
     rule: Annotated[str, typer.Option(help="Which classes are trained on: first_half, random or list.")] = "first_half",
-    classes: Annotated[str, typer.Option(help="For the rule list: class names, divided by commas.")] = "",
+    classes: Annotated[
+        str,
+        typer.Option(
+            help='For the rule list: class names, divided by commas, "in, quotes" where they have one; or @FILE.'
+        ),
+    ] = "",
     seed: Annotated[int, typer.Option(help="For the rule random.")] = 0,
     exclude: Annotated[list[str] | None, typer.Option(help="A class or a pattern of paths to leave out.")] = None,
     side: Annotated[int, typer.Option(help="Of the stored images, in pixels.")] = 256,
@@ -82,10 +87,15 @@ def data_folder(
     validation: Annotated[int, typer.Option(help="Training classes held out; 0: one in seven.")] = 0,
 ) -> None:
     """Make a data set of your own photographs: writes its manifest. Next: `data prepare NAME`."""
-    from reproducible.data.photographs.folder import describe
-    from reproducible.data.photographs.plan import Halves
+    from reproducible.data.manifest import load_manifest
+    from reproducible.data.photographs.folder import describe, names_in
+    from reproducible.data.photographs.plan import Halves, counted
 
-    named = tuple(filter(None, (one.strip() for one in classes.split(","))))
-    train = Halves(rule, classes=named, seed=seed)
-    written = describe(path, train, name, exclude or (), side, fit, validation)
-    typer.echo(f"Manifest: {written}\nNext: reproducible data prepare {written.stem}")
+    train = Halves(rule, classes=names_in(classes), seed=seed)
+    made = describe(path, train, name, exclude or (), side, fit, validation)
+    held_out = load_manifest(made.manifest.stem).validation.classes
+    typer.echo(counted(f"classes to train on, {held_out} of them held out for validation", made.train))
+    typer.echo(counted("classes to test on", made.test))
+    for line in made.remarks:
+        typer.echo(f"  {line}")
+    typer.echo(f"Manifest: {made.manifest}\nNext: reproducible data prepare {made.manifest.stem}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +14,8 @@ import numpy as np
 from PIL import Image
 
 from reproducible.data.manifest import ArchiveManifest, Manifest, Row, check_digest, load_manifest, read_index, safe
+from reproducible.data.photographs.pictures import read
+from reproducible.data.photographs.plan import few
 from reproducible.progress import progress as progress_bar
 from reproducible.resources import UserError, nearest_name
 
@@ -43,19 +44,6 @@ def members(archive: Path, folder: str) -> dict[str, tarfile.TarInfo]:
     return found
 
 
-def decode(content: bytes, where: str) -> Image.Image:
-    """An RGB image from the bytes of a file.
-
-    Raises:
-        UserError: corrupt or truncated, named by ``where``.
-    """
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            return image.convert("RGB")
-    except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error ... by file format
-        raise UserError(f"{where}: corrupt or truncated image ({type(error).__name__}: {error}).") from error
-
-
 @dataclass(frozen=True)
 class _Reader:
     """Reads and decodes the images of an open archive; safe to use from several threads."""
@@ -70,7 +58,8 @@ class _Reader:
             known = _siblings(path, self.members)
             raise UserError(f"{self.archive}: has no image {path!r}.{nearest_name(path, known)}")
         member = self.members[path]
-        return decode(os.pread(self.descriptor, member.size, member.offset_data), f"{self.archive}: {path}")
+        content = os.pread(self.descriptor, member.size, member.offset_data)
+        return Image.fromarray(read(content, f"{self.archive}: {path}").pixels)
 
 
 def _siblings(path: str, known: Iterable[str]) -> list[str]:
@@ -101,7 +90,7 @@ def _check_files(reader: _Reader, rows: tuple[Row, ...]) -> list[str]:
     listed = {row.path for row in rows}
     found = reader.members.keys()
     missing = [f"{reader.archive}: {path}: missing, the index lists it." for path in sorted(listed - found)]
-    return missing + [f"{reader.archive}: {path}: surplus, not in the index." for path in sorted(found - listed)]
+    return few(missing + [f"{reader.archive}: {path}: surplus, not in the index." for path in sorted(found - listed)])
 
 
 def _read_row(reader: _Reader, row: Row) -> Image.Image:

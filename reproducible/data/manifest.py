@@ -15,6 +15,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import hashlib
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from reproducible.data.description import (
 )
 from reproducible.data.glyphs.plan import RendererPin, Variant, glyphs_of, grouped
 from reproducible.data.photographs.plan import CROPS, FITS, LAYOUTS, safe
+from reproducible.data.photographs.tree import escaped
 from reproducible.data.schema import convert
 from reproducible.resources import UserError, cache_dir, manifests, nearest_name
 
@@ -74,6 +76,7 @@ def load_manifest(source: str | Path | Manifest) -> Manifest:
         return source
     if isinstance(source, Path):
         return _manifest(_read(source), source, source.stem, source.parent)
+    source = unicodedata.normalize("NFC", escaped(source))
     base, _, changes = source.partition("@")
     # A variant is named after its file, so that only that file has to be read.
     files = _files()
@@ -87,7 +90,7 @@ def load_manifest(source: str | Path | Manifest) -> Manifest:
 def _files() -> dict[str, Path]:
     """The manifests by the names of their files: the project's, then the reader's own."""
     folders = (own_manifests(), manifests())
-    return {path.stem: path for f in folders for path in f.glob("*.yaml") if path.stem not in _NOT_DATA_SETS}
+    return {escaped(path.stem): path for f in folders for path in f.glob("*.yaml") if path.stem not in _NOT_DATA_SETS}
 
 
 def _changed(manifest: Manifest, name: str, changes: str) -> PhotoManifest:
@@ -127,7 +130,7 @@ def _read(path: Path) -> Any:
 
 def _names(content: Any, path: Path) -> list[str]:
     """The data sets that a file describes."""
-    return list(content["variants"]) if _has_variants(content) else [path.stem]
+    return list(content["variants"]) if _has_variants(content) else [escaped(path.stem)]
 
 
 def _has_variants(content: Any) -> bool:

@@ -42,6 +42,7 @@ from reproducible.data.manifest import (
 )
 from reproducible.data.photographs import source as photographs
 from reproducible.data.photographs.locate import locate
+from reproducible.data.photographs.tree import on_disk
 from reproducible.resources import UserError, cache_dir
 
 LAYOUT = 1
@@ -208,13 +209,13 @@ def store_folder(manifest: Manifest) -> Path:
         depends = f"{LAYOUT} {manifest.archive.sha256} {manifest.index.sha256} {manifest.side}"
     elif isinstance(manifest, PhotoManifest):
         what = (manifest.layout, photographs.fitting_of(manifest), manifest.train, manifest.exclude, manifest.listing)
-        depends = f"{LAYOUT} {what}"
+        depends = f"{LAYOUT} {what}" + (f" {photographs.READING}" if manifest.layout == "folder" else "")
     else:
         assert isinstance(manifest, GlyphManifest)
         v = manifest.variant
         what = (v.plan, v.images, v.side, v.seed, v.difficulty)
         depends = f"{LAYOUT} {render.VERSION} {fonts.versions()} {what}"
-    return cache_dir() / "stores" / f"{manifest.name}-{hashlib.sha256(depends.encode()).hexdigest()[:16]}"
+    return cache_dir() / "stores" / on_disk(f"{manifest.name}-{hashlib.sha256(depends.encode()).hexdigest()[:16]}")
 
 
 def state(manifest: Manifest) -> str:

@@ -9,7 +9,6 @@ Explained on page: data-card.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
 import os
@@ -18,22 +17,20 @@ import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
+from reproducible.data.photographs.pictures import read
 from reproducible.processes import start
 from reproducible.resources import UserError
 
 _FEW = 256
 """Images that the caller decodes itself rather than start processes."""
-
-_GREY = 3
-"""Levels: a photograph whose channels differ by less everywhere is grey, however it is encoded."""
 
 Box = tuple[float, float, float, float]
 
@@ -91,9 +88,9 @@ class Found:
     Attributes:
         place: in the store.
         width, height: of the photograph.
-        mode: "RGB", "grey" or, where it had to be converted, Pillow's name of the colour space, as "CMYK".
+        mode: as of :class:`~reproducible.data.photographs.pictures.Picture`.
         digest: over its pixels.
-        problem: why it cannot be used; empty: it can.
+        problem: why it cannot be used; empty: it can. Where the size is known, its box is the reason.
     """
 
     place: int
@@ -107,27 +104,20 @@ class Found:
 def examine(content: bytes, job: Job, fitting: Fitting, images: np.ndarray | None) -> Found:
     """Decodes a photograph and, where there is a store, writes its pixels there."""
     try:
-        with Image.open(io.BytesIO(content)) as opened:
-            mode = opened.mode
-            photograph = (ImageOps.exif_transpose(opened) if fitting.upright else opened).convert("RGB")
-        region = fitting.region(*photograph.size, job.box)
-        if images is not None:
-            size = (fitting.side, fitting.side)
-            images[job.place] = np.asarray(photograph.crop(region).resize(size, Image.Resampling.BICUBIC))
-    except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error ... by file format
-        said = f"{job.path}: corrupt or truncated image ({type(error).__name__}: {error})."
-        return Found(job.place, problem=said)
-    pixels = np.asarray(photograph)
-    if mode in ("RGB", "RGBA", "P"):
-        mode = "grey" if _flat(pixels[::8, ::8]) and _flat(pixels) else "RGB"  # a few pixels tell most apart
-    elif mode in ("L", "LA", "1", "I", "F", "I;16"):
-        mode = "grey"
-    return Found(job.place, *photograph.size, mode, hashlib.blake2b(pixels, digest_size=16).hexdigest())
-
-
-def _flat(pixels: np.ndarray) -> bool:
-    """Whether the channels of all pixels are nearly equal."""
-    return int((pixels.max(2) - pixels.min(2)).max()) < _GREY
+        picture = read(content, job.path, fitting.upright)
+    except UserError as error:
+        return Found(job.place, problem=str(error))
+    height, width = picture.pixels.shape[:2]
+    digest = hashlib.blake2b(picture.pixels, digest_size=16).hexdigest()
+    found = Found(job.place, width, height, picture.mode, digest)
+    try:
+        region = fitting.region(width, height, job.box)
+    except ValueError as error:
+        return replace(found, problem=f"{job.path}: {error}.")
+    if images is not None:
+        cut = Image.fromarray(picture.pixels).crop(region)
+        images[job.place] = np.asarray(cut.resize((fitting.side, fitting.side), Image.Resampling.BICUBIC))
+    return found
 
 
 def decode(

@@ -5,15 +5,20 @@ Explained on page: data-card.
 
 from __future__ import annotations
 
+import difflib
+import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import PurePosixPath
 
 import numpy as np
 
-from reproducible.data.photographs.files import IMAGES, Files
-from reproducible.data.photographs.plan import Halves
+from reproducible.data.photographs.files import Files
+from reproducible.data.photographs.pictures import read_suffixes
+from reproducible.data.photographs.plan import Halves, counted, few
 from reproducible.resources import UserError
 
 NO_BOX = (float("nan"),) * 4
@@ -52,6 +57,8 @@ class Index:
         class_attributes: (C, A) float32 of classes in the order of their numbers.
         outlines: path in the index -> (P, 2) x, y in pixels of the photograph.
         remarks: what differs from the official layout without being wrong.
+        lists: names of the lists that it was read from, or that were tried.
+        other_roots: first folder of the paths -> where some mirrors have the images instead, in another size.
     """
 
     entries: list[Entry]
@@ -63,17 +70,19 @@ class Index:
     class_attributes: np.ndarray | None = None
     outlines: dict[str, np.ndarray] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    lists: str = "the index"
+    other_roots: dict[str, str] = field(default_factory=dict)
 
     def without(self, patterns: Iterable[str]) -> Index:
-        """The index without the images whose path, or a folder of it, fits a pattern.
+        """The index without the images whose path, or a folder of it, is a pattern or, where none is, fits
+        it as in a shell.
 
         Raises:
             UserError: a pattern fits nothing.
         """
-        patterns = list(patterns)
         left_out = np.zeros(len(self.entries), bool)
         for pattern in patterns:
-            fits = [fnmatch(e.path, pattern) or fnmatch(e.path, f"{pattern}/*") for e in self.entries]
+            fits = _fits([entry.path for entry in self.entries], unicodedata.normalize("NFC", pattern).rstrip("/"))
             if not any(fits):
                 raise UserError(f"exclude: nothing has a path like {pattern!r}.")
             left_out |= fits
@@ -83,6 +92,12 @@ class Index:
         self.attributes = None if self.attributes is None else self.attributes[~left_out]
         self.points = None if self.points is None else self.points[~left_out]
         return self
+
+
+def _fits(paths: list[str], pattern: str) -> list[bool]:
+    """Which paths are a pattern or lie in it; where none does, which fit it as in a shell."""
+    literal = [path == pattern or path.startswith(f"{pattern}/") for path in paths]
+    return literal if any(literal) else [fnmatch(path, pattern) or fnmatch(path, f"{pattern}/*") for path in paths]
 
 
 def parts_of(train: Halves, entries: Sequence[Entry]) -> list[str]:
@@ -108,49 +123,79 @@ def folder_of(files: Files, name: str) -> str:
 def match(index: Index, files: Files, rename: tuple[str, ...] = ()) -> list[str]:
     """Finds each image of the index in the source and fills in ``index.files``.
 
-    The images may lie in any folder of the source, the same for all, and may have been encoded in another format.
+    The images may lie in any folder of the source and may have been encoded in another format; see :func:`located`.
 
     Returns:
-        One line for each image that is missing, and remarks go to the index.
+        One line for each image that is missing, at most ten and their number; remarks go to the index.
     """
-    import re
-
     wanted = [re.sub(rename[0], rename[1], e.path) if rename else e.path for e in index.entries]
-    there = files.images()
-    stems = {_stem(path): path for path in there}
-    prefix = _prefix(wanted, stems)
-    missing, encoded_anew = [], 0
-    for entry, path in zip(index.entries, wanted, strict=True):
-        exact = prefix + path
-        found = exact if exact in files.sizes else stems.get(_stem(exact))
-        if found is None:
-            missing.append(f"{files.name}: {exact}: missing, the index lists it.")
-        else:
-            encoded_anew += found != exact
-            index.files[entry.path] = found
+    found = located(wanted, files)
+    for root, other in index.other_roots.items():
+        mine = [path for path in wanted if path.startswith(f"{root}/")]
+        if mine and not any(path in found for path in mine):
+            moved = located([other + path.removeprefix(root) for path in mine], files)
+            found |= {root + path.removeprefix(other): place for path, place in moved.items()}
+            if moved:
+                index.entries = [replace(entry, box=NO_BOX) for entry in index.entries]
+                index.remarks.append(f"images of {other} instead of {root}: of another size, so boxes are left out.")
+    index.files = {e.path: found[path] for e, path in zip(index.entries, wanted, strict=True) if path in found}
+    encoded_anew = sum(PurePosixPath(path).suffix != PurePosixPath(place).suffix for path, place in found.items())
     if encoded_anew:
         index.remarks.append(f"{encoded_anew} images have another file format than in the official set: a mirror.")
-    surplus = sorted(set(there) - set(index.files.values()))
+    surplus = sorted(set(files.images()) - set(index.files.values()))
     if surplus:
-        shown = ", ".join(surplus[:5]) + (", ..." if len(surplus) > 5 else "")
-        index.remarks.append(f"{len(surplus)} images that no list names, not used: {shown}")
-    return missing
+        index.remarks.append(counted("images that no list names, not used", surplus))
+    missing = [path for path in wanted if path not in found]
+    if missing and len(missing) == len(wanted):
+        said = f"none of the {len(wanted):,} images that {index.lists} names is here"
+        return [f"{files.name}: {said}: looked for {missing[0]}, there is {_nearest(missing[0], files.images())}."]
+    prefix = _commonest(found)
+    return few([f"{files.name}: {prefix}{path}: missing, the index lists it." for path in missing])
+
+
+def located(wanted: Sequence[str], files: Files) -> dict[str, str]:
+    """Where paths of an index lie in a source, by their longest matching tail.
+
+    A file is an image of the index where its path ends with the whole path that the index has, whatever folders come
+    before and whatever its ending is. Where several do, the folder wins that holds most images of the same first
+    folder, then the one with the shortest path.
+    """
+    stems: dict[str, str] = {}
+    lasts: dict[str, list[str]] = {}
+    for path in files.images():
+        stems[_stem(path)] = path
+        lasts.setdefault(_stem(path).rpartition("/")[2], []).append(_stem(path))
+    fits: dict[str, list[str]] = {}
+    for path in wanted:
+        stem = _stem(path)
+        there = lasts.get(stem.rpartition("/")[2], ())
+        prefixes = [one.removesuffix(stem) for one in there if one == stem or one.endswith(f"/{stem}")]
+        fits[path] = [*dict.fromkeys(prefixes)]
+    held = Counter((path.partition("/")[0], prefix) for path, prefixes in fits.items() for prefix in prefixes)
+    found = {}
+    for path, prefixes in fits.items():
+        if prefixes:
+            root = path.partition("/")[0]
+            prefix = min(prefixes, key=lambda one: (-held[root, one], len(one), one))
+            found[path] = prefix + path if prefix + path in files.sizes else stems[prefix + _stem(path)]
+    return found
+
+
+def _commonest(found: dict[str, str]) -> str:
+    """The folder of the source that most paths of an index are relative to."""
+    prefixes = Counter(_stem(place).removesuffix(_stem(path)) for path, place in found.items())
+    return prefixes.most_common(1)[0][0] if prefixes else ""
+
+
+def _nearest(path: str, there: Sequence[str]) -> str:
+    """The image of a source whose path is most like one that is missing."""
+    if not there:
+        return "no photograph at all"
+    same = [one for one in there if PurePosixPath(one).stem == PurePosixPath(path).stem]
+    close = same or difflib.get_close_matches(path, there[:1000], n=1, cutoff=0) or there
+    return min(close, key=len)
 
 
 def _stem(path: str) -> str:
     suffix = PurePosixPath(path).suffix
-    return path.removesuffix(suffix) if suffix.lower() in IMAGES else path
-
-
-def _prefix(wanted: list[str], stems: dict[str, str]) -> str:
-    """The folder of the source that the paths of an index are relative to."""
-    if any(_stem(path) in stems for path in wanted):
-        return ""
-    lasts: dict[str, list[str]] = {}
-    for stem in stems:
-        lasts.setdefault(stem.rpartition("/")[2], []).append(stem)
-    for path in wanted:  # the first that is there decides
-        for stem in sorted(lasts.get(_stem(path).rpartition("/")[2], ()), key=len):
-            if stem.endswith("/" + _stem(path)):
-                return stem.removesuffix(_stem(path))
-    return ""
+    return path.removesuffix(suffix) if suffix.lower() in read_suffixes() else path

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
+import tarfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reproducible.data.description import PhotoManifest
+from reproducible.data.photographs.files import TARS
 from reproducible.data.photographs.plan import Download, Source
+from reproducible.data.photographs.tree import on_disk
 from reproducible.resources import UserError, cache_dir, external_data
 
 _RETRIES = 3
@@ -100,7 +105,7 @@ def downloads() -> Path:
 
 
 def _find(manifest: PhotoManifest, name: str) -> Path | None:
-    return next((path for place in _places(manifest) if (path := place / name).exists()), None)
+    return next((path for place in _places(manifest) if (path := place / on_disk(name)).exists()), None)
 
 
 def _digest(path: Path, kind: str) -> str:
@@ -130,15 +135,37 @@ def download(file: Download) -> Path:
         retry_if_failed=_RETRIES,
     )
     try:
-        return Path(shelf.fetch(file.asset, downloader=_resuming))
+        path = Path(shelf.fetch(file.asset, downloader=_resuming))
     except ValueError as error:
         _part(file.asset).unlink(missing_ok=True)
-        raise UserError(f"{file.url}: another file than expected ({error}).") from error
+        found = re.findall(r"[0-9a-f]{32,64}", str(error))
+        digests = f" (expected {found[0]}, found {found[1]})" if len(found) > 1 else ""
+        raise UserError(f"{file.url}: another file than expected{digests}. {_by_hand(file)}") from error
     except OSError as error:  # what requests raises is one
+        raise UserError(f"{file.url}: cannot be downloaded ({error}). {_by_hand(file)}") from error
+    if known is None and not _is_what_it_is_called(path):
+        path.unlink()
         raise UserError(
-            f"{file.url}: cannot be downloaded ({error}). Fetch it by other means and put it into {downloads()} as"
-            f" {file.asset}; the same command then goes on."
-        ) from error
+            f"{file.url}: what came is no {path.suffix} file, a page of the server perhaps. {_by_hand(file)}"
+        )
+    return path
+
+
+def _by_hand(file: Download) -> str:
+    return (
+        f"Fetch it by other means and put it into {downloads()} as {file.asset}; the same command then goes on. A file"
+        " that you put there is taken as a mirror if its structure and counts agree."
+    )
+
+
+def _is_what_it_is_called(path: Path) -> bool:
+    """Whether a file of no known digest is an archive if its name says so, and no web page whatever its name."""
+    if path.suffix == ".zip":
+        return zipfile.is_zipfile(path)
+    if path.name.endswith(TARS):
+        return tarfile.is_tarfile(path)
+    with path.open("rb") as stream:
+        return not re.match(rb"\s*<(!doctype|html|\?xml)", stream.read(200), re.IGNORECASE)
 
 
 def _part(asset: str) -> Path:

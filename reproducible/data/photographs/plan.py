@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reproducible.resources import UserError, nearest_name
@@ -84,10 +85,11 @@ class Halves:
             return {number for number in classes if number <= self.up_to}
         if self.rule == "list":
             by_name = {name: number for number, name in classes.items()}
-            for name in self.classes:
+            asked = [unicodedata.normalize("NFC", name) for name in self.classes]
+            for name in asked:
                 if name not in by_name:
                     raise UserError(f"train: classes: there is no class {name!r}.{nearest_name(name, by_name)}")
-            return {by_name[name] for name in self.classes}
+            return {by_name[name] for name in asked}
         numbers = sorted(classes)
         if self.rule == "random":
             return set(random.Random(f"train {self.seed}").sample(numbers, len(numbers) // 2))
@@ -100,6 +102,21 @@ class HeldOut:
 
     classes: int
     seed: int = 0
+
+
+SHOWN = 10
+"""Names that a message shows; it counts the rest."""
+
+
+def counted(what: str, names: Sequence[str]) -> str:
+    """``12 what: a, b, ...``: how many there are, and the first of them."""
+    return f"{len(names)} {what}: {', '.join(names[:SHOWN])}" + (", ..." if len(names) > SHOWN else "")
+
+
+def few(problems: list[str]) -> list[str]:
+    """The first of many lines, and how many there are."""
+    more = len(problems) - SHOWN
+    return problems if more <= 0 else [*problems[:SHOWN], f"... and {more:,} more, {len(problems):,} in all."]
 
 
 def safe(name: str) -> bool:

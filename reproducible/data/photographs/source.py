@@ -23,12 +23,27 @@ from reproducible.data.photographs.decode import Fitting, Found, Job, decode
 from reproducible.data.photographs.files import Files
 from reproducible.data.photographs.index import Index, match, parts_of
 from reproducible.data.photographs.locate import Located, locate
+from reproducible.data.photographs.plan import counted, few
 from reproducible.data.photographs.table import TABLE
 from reproducible.progress import progress as progress_bar
 from reproducible.resources import UserError
 
-_SHOWN = 10
-"""Paths that a remark names; it counts the rest."""
+READING = 2
+"""Version of how a reader's own folders are read: classes in natural order, transparency, 16 bits. Stores of them are
+named by it; those of the official sets, which have none of these, are not."""
+
+_SAID_OF_MODES = {
+    "transparent": "photographs with transparent places, laid on white",
+    "16-bit": "grey photographs of 16 bits a pixel, scaled to 8 and used as RGB",
+}
+_SLACK = 1.5
+"""Pixels by which boxes of the official sets may leave their photographs."""
+
+_A_FEW = 3
+"""Boxes that may be wrong in any set, or two in a hundred."""
+
+_REACH = 0.7
+"""Share of width or height that some box of a set that fits reaches beyond."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +103,9 @@ def survey(manifest: PhotoManifest, fetch: bool) -> Survey:
         problems.append(f"{manifest.name}: wrong counts: classes by part {found}, expected {manifest.classes}.")
     if manifest.listing and listing(files, index) != manifest.listing:
         problems.append(f"{manifest.name}: the folder has changed since its manifest was written; write it again.")
-    if files.left_out:
-        remarks.append(_some("files that another operating system left behind, not used", files.left_out))
-    return Survey(located, files, index, parts, problems, described, remarks + index.remarks)
+    if manifest.crop == "box" and np.isnan([entry.box for entry in index.entries]).all():
+        problems.append(f"{manifest.name}: crop=box, but no box of an object is here.")
+    return Survey(located, files, index, parts, problems, described, remarks + files.remarks() + index.remarks)
 
 
 def classes_of(index: Index, parts: list[str]) -> dict[str, int]:
@@ -142,7 +157,7 @@ def pack(manifest: PhotoManifest, folder: Path, bar: bool, workers: int | None =
                 log.write(json.dumps(asdict(one)) + "\n")
                 log.flush()
     found = [done[place] for place in range(count)]
-    problems = [one.problem for one in found if one.problem]
+    problems = problems_with(index, found)
     if problems:
         raise UserError("\n".join(problems))
     rows = _rows(found_by, found, fitting)
@@ -166,8 +181,36 @@ def problems_of(manifest: PhotoManifest, bar: bool) -> tuple[int, list[str], lis
         found = list(progress_bar(answers, f"verify {manifest.name}", len(places)) if bar else answers)
     except UserError as error:
         return 0, [str(error)], []
-    problems = found_by.problems + [one.problem for one in found if one.problem]
+    problems = found_by.problems + problems_with(found_by.index, found)
     return len(found), problems, found_by.remarks + remarks_on(found_by.index, found)
+
+
+def problems_with(index: Index, found: list[Found]) -> list[str]:
+    """What forbids the use of photographs that were looked at: at most ten lines and a count; one line where the boxes
+    are not of these photographs."""
+    unfit = _boxes_of_another_size(index, found)
+    return unfit + few([one.problem for one in found if one.problem and not (unfit and one.width)])
+
+
+def _boxes_of_another_size(index: Index, found: list[Found]) -> list[str]:
+    """One line where many boxes leave their photographs, or none reaches far into one: a mirror has resized them."""
+    known = [one for one in found if one.width and not np.isnan(index.entries[one.place].box).any()]
+    if not known:
+        return []
+    boxes = np.array([index.entries[one.place].box for one in known])
+    sizes = np.array([(one.width, one.height) for one in known], np.float64)
+    leaves = ((boxes[:, 2:] > sizes + _SLACK) | (boxes[:, :2] < -_SLACK)).any(1)
+    reach = float((boxes[:, 2:] / sizes).max())
+    if leaves.sum() > max(_A_FEW, len(known) // 50):
+        said, which = f"{int(leaves.sum())} of {len(known)} boxes leave their photographs", int(leaves.argmax())
+    elif len(known) > 2 * _A_FEW and reach < _REACH:
+        said, which = f"no box of {len(known)} reaches beyond {100 * reach:.0f} % of its photograph", 0
+    else:
+        return []
+    entry, (width, height) = index.entries[known[which].place], sizes[which].astype(int)
+    box = ", ".join(f"{value:g}" for value in entry.box)
+    example = f"for example ({box}) in {entry.path} of {width} x {height} pixels"
+    return [f"{said}, {example}: they are of another size; was this mirror resized? Use the original photographs."]
 
 
 def remarks_on(index: Index, found: list[Found]) -> list[str]:
@@ -179,13 +222,10 @@ def remarks_on(index: Index, found: list[Found]) -> list[str]:
         if not one.problem:
             by_mode.setdefault(one.mode, []).append(path[one.place])
             same.setdefault(one.digest, []).append(path[one.place])
-    remarks = [_some(f"{mode} photographs, used as RGB", p) for mode, p in by_mode.items() if mode != "RGB"]
+    said = {mode: f"{mode} photographs, used as RGB" for mode in by_mode if mode != "RGB"} | _SAID_OF_MODES
+    remarks = [counted(said[mode], paths) for mode, paths in by_mode.items() if mode in said]
     twice = [" = ".join(paths) for paths in same.values() if len(paths) > 1]
-    return remarks + ([_some("photographs that are there more than once, all used", twice)] if twice else [])
-
-
-def _some(what: str, paths: list[str]) -> str:
-    return f"{len(paths)} {what}: {', '.join(paths[:_SHOWN])}" + (", ..." if len(paths) > _SHOWN else "")
+    return remarks + ([counted("photographs that are there more than once, all used", twice)] if twice else [])
 
 
 def _key(found_by: Survey, fitting: Fitting) -> str:

@@ -30,7 +30,7 @@ def test_prepare(made, name: str) -> None:
     remarks = "\n".join(store.source["remarks"])
     assert "1 grey photographs, used as RGB: " in remarks
     assert "1 photographs that are there more than once, all used: " in remarks and " = " in remarks
-    assert "files that another operating system left behind, not used: " in remarks and "._" in remarks
+    assert "files or folders that an operating system or a tool left behind, not used: " in remarks and "._" in remarks
     assert state(manifest) == "prepared" and [p.rpartition("-")[0] for p in left_behind()] == [name]
     report = verify(path)
     assert report.ok and report.images == len(mini.images)

@@ -33,8 +33,9 @@ OFFICIAL = ("cars196", "cars196_cropped", "caltech101_boxes24", "cub100_cropped"
 
 def test_a_folder_becomes_a_data_set(photographs) -> None:
     folder = photographs()
-    written = describe(folder, FIRST, side=12)
-    assert written == own_manifests() / "my_photographs.yaml" and "my_photographs" in manifest_names()
+    made = describe(folder, FIRST, side=12)
+    assert (made.train, made.test) == (tuple("abcd"), tuple("efgh"))
+    assert made.manifest == own_manifests() / "my_photographs.yaml" and "my_photographs" in manifest_names()
     store = prepare("my_photographs")
     assert store.class_names == tuple("abcdefgh") and len(store.images) == 24
     assert set(store.class_names[c] for c in store.labels[store.parts == "train"]) == set("abcd")

@@ -261,13 +261,13 @@ print(store.prepare(Path(sys.argv[1])).fingerprint, flush=True)
 """
 STOP = {
     "while decoding": """
-decode = archive.decode
+read = archive.read
 def slow(content, where):
     if "03.class/iconic_0" in where:
         print("here", flush=True)
         time.sleep(60)
-    return decode(content, where)
-archive.decode = slow
+    return read(content, where)
+archive.read = slow
 """,
     "before the rename": """
 def stop(*_):
