@@ -162,7 +162,7 @@ ARMS = (
     Arm("diablo-8-c-1", "DIABLO-8, C = 1", {**PLAIN, **EIGHT}, BASE),
     Arm("diablo-8-soft-binomial", "DIABLO-8, soft, g of true attributes", {**EIGHT, "similarity": "true"}, BASE),
 )
-CONTROLS = "sgml-shuffled-g sgml-true-g sgml-negatives-flipped sgml-attached"
+CONTROLS = "sgml-shuffled-g sgml-attached"
 LAYERED = "sgml-learnt-fc sgml-learnt-conv sgml-no-relu"
 READ_ON_GLYPHS = "sgml-alpha-2-beta-0.1 sgml-alpha-2-beta-0.3 sgml-alpha-3-beta-0.1 sgml-alpha-3-beta-0.5"
 READ_ON_BIRDS = "sgml-alpha-2-beta-0.1 sgml-alpha-2-beta-0.5 sgml-alpha-3-beta-0.5"
@@ -198,12 +198,15 @@ ON_GLYPHS = Study(
     arms=planned(
         GLYPHS,
         ARMS,
-        first("sgml multitask", 1.5, draws=10),
-        first("metric-only attribute-only metric-only-c-25 sgml-constant-g sgml-tuned", 1.5, draws=10),
-        first("sgml-conv multitask-conv", 1.5, draws=10),
-        first(CONTROLS, 1.5, draws=10),
-        first("multitask-c-25 sgml-c-25 sgml-half-g sgml-whole-g", 1.5),
-        first(LAYERED, 1.5),
+        first("sgml multitask", 1.8, draws=10),
+        first("metric-only attribute-only metric-only-c-25 sgml-constant-g sgml-tuned", 1.8, draws=10),
+        first("sgml-conv multitask-conv", 1.8, draws=10),
+        first(CONTROLS, 1.8, draws=10),
+        first("sgml-true-g", 2.2, draws=10),
+        first("sgml-negatives-flipped", 2.6, draws=10),
+        first("multitask-c-25 sgml-half-g sgml-whole-g", 1.8),
+        first("sgml-c-25", 2.2),
+        first(LAYERED, 1.8),
         first("sgml-batch-wise", 4.3, draws=10, batch=(41, 4)),
         first("sgml-image-wise", 4.7, draws=10, batch=(60, 3)),
         first("sgml-batch-wise-equal-pairs", 4.3, batch=(41, 4), pairs=60),
@@ -213,10 +216,10 @@ ON_GLYPHS = Study(
         first("sgml-batch-wise-small-classes-equal-pairs", 4.3, draws=10, batch=(41, 4), pairs=60),
         first("abe-8", 4.3, draws=10),
         first("diablo-8 diablo-8-soft-binomial diablo-8-c-1", 3.7, draws=10),
-        later(READ_ON_GLYPHS, 1.5, draws=10),
+        later(READ_ON_GLYPHS, 1.8, draws=10),
         later(surface("sgml-alpha-2-beta-0.5", READ_ON_GLYPHS), 1.5, draws=3),
-        later("fastap", 1.5),
-        smoke="sgml multitask metric-only attribute-only sgml-image-wise",
+        later("fastap", 1.8),
+        smoke="sgml multitask sgml-image-wise",
     ),
     tunings=tunings(
         (
@@ -243,7 +246,7 @@ ON_BIRDS = Study(
         ARMS,
         first("sgml multitask", 15),
         first("metric-only attribute-only metric-only-c-25 sgml-constant-g sgml-tuned", 15),
-        first(CONTROLS, 15),
+        first(f"{CONTROLS} sgml-true-g sgml-negatives-flipped", 15),
         first("sgml-conv multitask-conv", 15),
         first("sgml-batch-wise-equal-pairs", 15, pairs=20),
         first("sgml-image-wise", 15, batch=(20, 3)),
