@@ -31,7 +31,7 @@ added rewrites one small file. Its keys:
 """
 
 from reproducible.records.cache import finish, finished, read_json, run_folder
-from reproducible.records.files import SUFFIX, committed, file_of, folder_of, key_of, load, read, save
+from reproducible.records.files import SUFFIX, committed, file_of, folder_of, key_of, load, read, save, state_of
 from reproducible.records.measured import measurements, run_again, save_measurements
 from reproducible.records.rescoring import (
     NEAR,
@@ -78,6 +78,7 @@ __all__ = [
     "save",
     "save_measurements",
     "stale",
+    "state_of",
     "summarise",
     "unsupported",
     "verify",

@@ -48,6 +48,16 @@ def load(study: str, folder: Path | None = None) -> list[RunRecord]:
     return [record for arm in arms for record in _load_arm(study, arm, folder)]
 
 
+def state_of(study: str, folder: Path | None = None) -> tuple[tuple[str, int, int, int], ...]:
+    """What changes whenever the records of a study do: place, number, size and time of each of its files.
+
+    Args:
+        study, folder: as of :func:`folder_of`.
+    """
+    files = sorted(folder_of(study, folder).glob(f"*{SUFFIX}"))
+    return tuple((str(path), s.st_ino, s.st_size, s.st_mtime_ns) for path in files for s in (path.stat(),))
+
+
 def read(path: Path) -> list[tuple[str, RunRecord]]:
     """The records of any file of them, each with where it stands; empty where there is no file.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from html import escape
 
 from IPython.display import HTML
@@ -73,7 +74,11 @@ def _claim(idea: Idea, found: list[Weighed], folder: str) -> str:
 
 def _cost(found: Weighed) -> str:
     """Operations of an image, as often as the baseline's."""
-    of = study(found.study)
-    arms = (of.arm(name) for name in (found.treatment, found.control))
-    own, base = (cost_of(of.build(of.params(arm, untuned=True)))[1] for arm in arms)
+    own, base = (_operations(found.study, arm) for arm in (found.treatment, found.control))
     return f"{own / base:.1f} times"
+
+
+@cache
+def _operations(name: str, arm: str) -> float:
+    of = study(name)
+    return cost_of(of.build(of.params(of.arm(arm), untuned=True)))[1]

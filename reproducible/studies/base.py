@@ -8,8 +8,9 @@ records of the trials, never typed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from reproducible import records
@@ -195,15 +196,19 @@ class Study:
         owner = self.tuned_by or self
         arm = owner.arm(declared.arm)
         steps = {**arm.fixed, **owner.defaults, **arm.params}["steps"]
-        scores = {
-            r["arm"]: max(p["validation"]["map_at_r"] for p in r["curve"] if p["step"] <= steps)
-            for r in records.load(self.tuning_records)
-        }
+        looks = _looks(self.tuning_records, records.state_of(self.tuning_records))
+        scores = {trial: max(score for step, score in curve if step <= steps) for trial, curve in looks.items()}
         names = [f"{tuning}-{number}" for number in range(len(declared.candidates))]
         missing = [name for name in names if name not in scores]
         if missing:
             raise UserError(f"Trial {missing[0]} has not been run; first: reproducible study tune {self.name}")
         return declared.candidates[max(range(len(names)), key=lambda number: scores[names[number]])]
+
+
+@lru_cache(maxsize=64)
+def _looks(name: str, state: Hashable) -> dict[str, list[tuple[int, float]]]:
+    """Step and validation MAP@R of each look of each committed trial; ``state`` is that of the records."""
+    return {r["arm"]: [(p["step"], p["validation"]["map_at_r"]) for p in r["curve"]] for r in records.load(name)}
 
 
 def _shortened(config: RunConfig, steps: int) -> RunConfig:
@@ -214,8 +219,8 @@ def _shortened(config: RunConfig, steps: int) -> RunConfig:
 
 def _smoke(config: RunConfig) -> RunConfig:
     """The same code path in seconds: few classes, few small images, few steps."""
-    few = {"limit_classes": 6, "limit_images": 4, "classes_per_batch": 4, "images_per_class": 2}
+    few = {"limit_classes": 6, "limit_images": 3, "classes_per_batch": 4, "images_per_class": 2}
     size, view = min(config.data.input_size, 64), min(config.data.view_size, 80)
     data = replace(config.data, input_size=size, view_size=view, **few)
-    evaluation = replace(config.evaluation, every=2, test_every=2, seen_every=2, seen_images=4)
-    return replace(config, data=data, evaluation=evaluation, steps=min(config.steps, 4), precision="fp32")
+    evaluation = replace(config.evaluation, every=2, test_every=2, seen_every=2, seen_images=3)
+    return replace(config, data=data, evaluation=evaluation, steps=min(config.steps, 2), precision="fp32")

@@ -131,7 +131,7 @@ ON_GROCERIES = Study(
         later("u192 u384 u192-lact-tuned u384-lact-tuned", 9),
         later("u512-lact-released u512-activation-only u512-ntri-only u512-orthogonal u512-printed", 9),
         later("u512-wd-0 u512-wd-1e-3 u512-wd-1e-2", 9),
-        smoke="u512 u512-lact-printed",
+        smoke="u512",
     ),
     tunings=(
         Tuning(
@@ -165,7 +165,7 @@ ON_GLYPHS = Study(
         first("u512-lact-released u512-activation-only u512-ntri-only u512-orthogonal", 1.1),
         first("u512-wd-0 u512-wd-1e-3 u512-wd-1e-2", 1.1),
         first("u512-long u512-lact-printed-long", 3.5, draws=3),
-        smoke="u512 u512-lact-printed u64-lact-tuned u512-lact-released u512-orthogonal u512-staged",
+        smoke="u512 u512-lact-printed",
     ),
     tunings=(
         Tuning(

@@ -271,7 +271,7 @@ ON_GLYPHS = Study(
         later("deml-2-4-mean-maps", 5),
         later("deml-2-1-gamma-35 deml-2-1-lact-printed", 2.9),
         later("u512-gamma-35", 1.1),
-        smoke="deml-1-8 deml-1-8-no-adversary deml-2-1 deml-1-8-random-gates deml-1-8-gate-repulsion",
+        smoke="deml-1-8 deml-1-8-no-adversary deml-2-1",
     ),
     tunings=(),
     tuned_by=baseline.ON_GLYPHS,

@@ -282,7 +282,7 @@ ON_GLYPHS = Study(
         first("abe-8-divergence-weight-times-ten abe-8-all-images abe-8-separate-learners", 6),
         later("dimension-pre-8-adversary", 5),
         later("dimension-pre-8-rate-third dimension-pre-8-rate-triple abe-8-rate-third abe-8-rate-triple", 5),
-        smoke="dimension-pre-8 binomial feature-post-8 abe-8 heads-8",
+        smoke="dimension-pre-8 abe-8",
     ),
     tunings=(
         Tuning(

@@ -46,8 +46,8 @@ FREEZING = Study(
     defaults={**baseline.DEFAULTS, "branches": 0},
     arms=(
         *planned(FROZEN, ARMS, first("u512-frozen", 5)),
-        *planned(FIXED, ARMS, first("u512-fixed", 12)),
-        *planned(FROZEN, ARMS, first("dimension-post-8-frozen", 6)),
+        *planned(FIXED, ARMS, first("u512-fixed", 12), smoke=""),
+        *planned(FROZEN, ARMS, first("dimension-post-8-frozen", 6), smoke=""),
         *planned(FIXED, ARMS, first("dimension-post-8-fixed", 12), smoke=""),
     ),
     tunings=(),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reproducible.records import load
-from reproducible.resources import UserError, manifests, nearest_name
+from reproducible.resources import UserError, nearest_name
 from reproducible.types import RunRecord
+from reproducible.verdicts import kept
 from reproducible.verdicts.claims import LATE, Records, Row, all_rows
 from reproducible.verdicts.criteria import SOURCES, ClaimSet, load_claims
 from reproducible.verdicts.words import WEAKEST_FIRST, at_steps, bare, combine
@@ -25,7 +24,7 @@ def verdict_table(
 ) -> pd.DataFrame:
     """The verdicts, computed from the committed records: one row a claim and level of evidence.
 
-    Computed once a process, and again as soon as a file of ``data_manifests`` is another.
+    Computed once, and again as soon as a file that they depend on is another (:mod:`reproducible.verdicts.kept`).
 
     A verdict that holds only at the length of its runs has that ``length`` beside it, such as ``at 300 steps``. Numbers
     are those of the first deciding criterion; all deciding criteria make the verdict
@@ -67,29 +66,23 @@ def length_of(word: str, steps: Sequence[int]) -> str:
 
 
 def criterion_rows(records_by_study: Records | None = None) -> Sequence[Row]:
-    """One row a criterion of all claims, those of the committed records computed once a process.
+    """One row a criterion of all claims, those of the committed records computed once.
 
     Args:
         records_by_study: other records than the committed ones.
     """
-    return _committed(_state(manifests())) if records_by_study is None else all_rows(load_claims(), records_by_study)
+    return _committed(kept.state()) if records_by_study is None else all_rows(load_claims(), records_by_study)
 
 
 @lru_cache(maxsize=1)
 def _committed(state: str) -> tuple[Row, ...]:
-    """The rows of the committed claims and records; ``state`` stands for what the files hold."""
-    claims = load_claims()
-    return tuple(all_rows(claims, committed(claims)))
-
-
-def _state(folder: Path) -> str:
-    """SHA-256 of the names and contents of all files of a folder."""
-    found = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        content = path.read_bytes()
-        found.update(f"{path.relative_to(folder)} {len(content)} ".encode())
-        found.update(content)
-    return found.hexdigest()
+    """The rows of the committed claims and records; ``state`` stands for what they depend on."""
+    rows = kept.recall(state)
+    if rows is None:
+        claims = load_claims()
+        rows = tuple(all_rows(claims, committed(claims)))
+        kept.keep(state, rows)
+    return rows
 
 
 def headline(table: pd.DataFrame) -> pd.DataFrame:

@@ -248,7 +248,7 @@ def test_smoke_runs_every_arm_for_a_few_steps_and_needs_no_records(trials: Any) 
         assert set(of.live) <= {r.arm for r in runs}, "a page runs its live pair at profile smoke"
         for run in runs:
             assert run.precision == "fp32"
-            assert run.steps <= 4
+            assert run.steps <= 2
             assert run.data.limit_classes <= 6
             assert run.data.classes_per_batch <= run.data.limit_classes
             assert run.evaluation.test_every > 0

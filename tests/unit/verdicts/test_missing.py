@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from made_up import arms
 
 from reproducible.studies import STUDIES
@@ -36,9 +38,11 @@ def test_runs_that_are_there_are_not_missing() -> None:
 
 
 def test_an_arm_that_no_study_declares_is_named() -> None:
-    claims = small("R11")
+    (claim,) = small("D03").claims
+    real = next(c for c in claim.criteria if c["level"] == "real" and "role" not in c)
+    claims = ClaimSet(1, {}, (replace(claim, criteria=({**real, "arms": ["u512", "no-such-arm"]},)),))
     (one,) = missing(claims, all_rows(claims, {}), {})
-    assert (one.runs, set(one.undeclared)) == (0, {"diablo-8-adversary", "diablo-8"})
+    assert (one.arms, one.undeclared) == (1, ("no-such-arm",))
 
 
 def test_needs_are_said_once_with_their_claims() -> None:
