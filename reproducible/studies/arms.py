@@ -54,11 +54,13 @@ class Tuning:
         name: what arms refer to.
         arm: the arm whose parameters the candidates change.
         candidates: parameters of each trial.
+        steps: length of its trials; 0: that of the study's.
     """
 
     name: str
     arm: str
     candidates: tuple[Params, ...]
+    steps: int = 0
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Study:
         live: the decisive pair (treatment, control) that profile quick trains on the reader's machine, on draw 0; empty
             where there is none.
         live_steps: for so many steps, at which the recorded curves have a look at the test classes too.
-        trial_steps: length of the trials.
+        trial_steps: length of the trials of a tuning that does not say its own.
         profile: the one that runs its arms and writes its records: ``standard``, or ``large`` where the data sets do
             not ship.
         tuned_by: the study whose tunings its arms take; None: its own.
@@ -169,7 +169,7 @@ class Study:
             data = replace(config.data, draw=draw)
             looks = config.evaluation
             evaluation = EvaluationConfig(every=looks.every, start=looks.start, test=False)
-            config = replace(config, data=data, evaluation=evaluation, steps=self.trial_steps)
+            config = replace(config, data=data, evaluation=evaluation, steps=tuning.steps or self.trial_steps)
             made.append(replace(config, study=self.tuning_records, arm=f"{tuning.name}-{number}"))
         return made
 

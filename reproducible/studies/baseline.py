@@ -67,7 +67,12 @@ LACT_TUNINGS = tuple(
 )
 """Three weights of the activation term at each of two dimensions."""
 LOWER = tuple(
-    Tuning(f"lact-{d}", f"u{d}-lact-tuned", tuple({"lact": w} for w in (LACT_RELEASED / 10, LACT_RELEASED, 5e-4)))
+    Tuning(
+        f"lact-{d}",
+        f"u{d}-lact-tuned",
+        tuple({"lact": w} for w in (LACT_RELEASED / 10, LACT_RELEASED, 5e-4)),
+        steps=GROCERIES_224.steps,  # as long as their arms: what follows would not be read
+    )
     for d in (512, 64)
 )
 """The same about the weight that won at 112 pixels, where it was the smallest."""
@@ -205,7 +210,7 @@ AT_224 = Study(
         ARMS,
         first("u512", 9.5, curves=True),
         first("u512-lact-printed u512-lact-tuned", 12.4, curves=True),
-        first("u64 u512-lact-released u64-lact-tuned", 12, draws=3, curves=True),
+        first("u64 u512-lact-released u64-lact-tuned", 9, draws=3),
         first("u512-printed u512-printed-lact-printed", 12, draws=3),
         first("untouched-224 untouched-288", 3, draws=3),
         smoke="u512 u512-lact-printed",
