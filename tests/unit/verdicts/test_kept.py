@@ -10,11 +10,13 @@ from reproducible.verdicts import kept
 from reproducible.verdicts.claims import all_rows
 from reproducible.verdicts.criteria import load_claims
 
+PLACES = ("data_manifests/claims.yaml", "reproducible/losses/margin.py", "tests/test_margin.py")
+
 
 @pytest.fixture
 def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A checkout of one file in each place, and an empty cache."""
-    for name in ("data_manifests/claims.yaml", "reproducible/losses/margin.py", "tests/test_margin.py"):
+    for name in PLACES:
         path = tmp_path / name
         path.parent.mkdir(parents=True)
         path.write_text("1")
@@ -34,7 +36,7 @@ def test_rows_come_back_as_they_were(house: Path) -> None:
     assert kept.recall("b" * 64) == rows[:3]
 
 
-@pytest.mark.parametrize("name", ["data_manifests/claims.yaml", "reproducible/losses/margin.py", "tests/test_margin.py"])
+@pytest.mark.parametrize("name", PLACES)
 def test_whatever_verdicts_depend_on_changes_their_state(name: str, house: Path) -> None:
     before = kept.state()
     assert kept.state() == before
