@@ -12,6 +12,7 @@ from reproducible.evaluation.features import (
     relative_variance_error,
     variance_fisher_correlation,
 )
+from reproducible.models.vem import VEM
 from reproducible.training.evaluate import Embedder, looked_at
 from reproducible.training.measures.base import Measure
 from reproducible.training.seeding import generator
@@ -41,7 +42,7 @@ class Variances(Measure):
             "mean_variance": float(variance.mean()),
             "median_variance": float(np.median(variance)),
         }
-        predicted = getattr(embedder.model, "predicted_variance", lambda: None)()
+        predicted = embedder.model.predicted_variance() if isinstance(embedder.model, VEM) else None
         if predicted is not None:
             found["mean_predicted_variance"] = float(predicted.mean())
             found["relative_variance_error"] = relative_variance_error(predicted.cpu().numpy(), variance)

@@ -26,9 +26,9 @@ def test_an_answer_has_both_intervals() -> None:
 def test_lines_of_the_library_without_their_docstrings() -> None:
     text = source(binomial_deviance, BinomialDeviance.forward).data
     assert text.count("`reproducible/losses/binomial_deviance.py`") == 2
-    assert "    pull = F.softplus(-alpha * (positive - beta)).mean()" in text
+    assert "    pull = mean_of(F.softplus(-alpha * (positive - beta)))" in text
     assert '"""' not in text
-    assert "\ndef forward(self" in text  # not indented as in its class
+    assert "\ndef forward(\n    self," in text  # not indented as in its class
 
 
 BOXES = {"a": Box("first", 0.3, 0), "b": Box("second", 0.35, 1, decided=True), "c": Box("beside", 0.85, 1, 0.2)}
