@@ -35,6 +35,7 @@ from reproducible.data.glyphs.plan import RendererPin, Variant, glyphs_of, group
 from reproducible.data.photographs.plan import CROPS, FITS, LAYOUTS, safe
 from reproducible.data.photographs.tree import escaped
 from reproducible.data.schema import convert
+from reproducible.reading import read_yaml
 from reproducible.resources import UserError, cache_dir, manifests, nearest_name
 
 _NOT_DATA_SETS = ("claims", "inconsistencies", "review", "scoreboard")
@@ -58,7 +59,7 @@ def own_manifests() -> Path:
 
 def manifest_names() -> list[str]:
     """Names of the data sets that have a manifest."""
-    return sorted(name for path in _files().values() for name in _names(_read(path), path))
+    return sorted(name for path in _files().values() for name in _names(read_yaml(path), path))
 
 
 def load_manifest(source: str | Path | Manifest) -> Manifest:
@@ -75,13 +76,13 @@ def load_manifest(source: str | Path | Manifest) -> Manifest:
     if isinstance(source, Manifest):
         return source
     if isinstance(source, Path):
-        return _manifest(_read(source), source, source.stem, source.parent)
+        return _manifest(read_yaml(source), source, source.stem, source.parent)
     source = unicodedata.normalize("NFC", escaped(source))
     base, _, changes = source.partition("@")
     # A variant is named after its file, so that only that file has to be read.
     files = _files()
     path = files.get(base) or files.get(base.split("-")[0])
-    if path is None or base not in _names(content := _read(path), path):
+    if path is None or base not in _names(content := read_yaml(path), path):
         raise UserError(f"{manifests()}: there is no data set {base!r}.{nearest_name(base, manifest_names())}")
     manifest = _manifest(content, path, base, None)
     return _changed(manifest, source, changes) if changes else manifest
@@ -117,15 +118,6 @@ def _checked(manifest: PhotoManifest, where: str) -> PhotoManifest:
     if not isinstance(manifest.side, int) or manifest.side < 1:
         raise UserError(f"{where}: side: must be a number of pixels, found {manifest.side!r}.")
     return manifest
-
-
-def _read(path: Path) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read as YAML: {error}") from error
 
 
 def _names(content: Any, path: Path) -> list[str]:

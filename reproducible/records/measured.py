@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from reproducible.reading import COUNTS, counted, counts, read_rows
 from reproducible.records.files import load
 from reproducible.records.writing import write_text
 from reproducible.resources import manifests
@@ -20,7 +21,7 @@ def measurements() -> list[dict[str, str]]:
     """The rows of ``data_manifests/measurements.csv``, each with ``study``, ``quantity``, ``value`` and ``machine``;
     none where there is no such file."""
     path = manifests() / "measurements.csv"
-    return list(csv.DictReader(path.open(newline="", encoding="utf-8"))) if path.is_file() else []
+    return read_rows(path) if path.is_file() else []
 
 
 def save_measurements(study: str, values: Mapping[str, float], machine: str) -> Path:
@@ -31,7 +32,10 @@ def save_measurements(study: str, values: Mapping[str, float], machine: str) -> 
     table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    write_text(path := manifests() / "measurements.csv", text.getvalue())
+    path = manifests() / "measurements.csv"
+    if known := counts(path.parent):
+        write_text(path.parent / COUNTS, counted(known | {path.name: len(rows)}))
+    write_text(path, text.getvalue())
     return path
 
 

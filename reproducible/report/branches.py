@@ -5,7 +5,6 @@ Every number comes from a record or is computed from a model; what has not been 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 
 from reproducible.config import RunConfig
 from reproducible.evaluation.features import of_pairs, participation_ratio
+from reproducible.reading import read_rows
 from reproducible.records import measurements
 from reproducible.report.figures import WIDTH, styled
 from reproducible.report.tables import NOT_RUN, difference, gain_over_untouched, mean_interval, spread, values_of
@@ -95,7 +95,7 @@ def ledger_table(part: str, benchmarks: Mapping[str, Sequence[Benchmark]]) -> pd
             and left out where no study declares it.
     """
     rows = []
-    for line in csv.DictReader((manifests() / "ledger.csv").read_text(encoding="utf-8").splitlines()):
+    for line in read_rows(manifests() / "ledger.csv"):
         if line["part"] != part:
             continue
         row = {"choice": line["choice"] + (f" ({line['claim']})" if line["claim"] else "")}

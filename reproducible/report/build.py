@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import yaml
 
-from reproducible.resources import UserError
+from reproducible.reading import read_yaml
+from reproducible.resources import UserError, writable
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = ("_config.yml", "_toc.yml")
@@ -44,10 +44,10 @@ def execute(source: Path, out: Path, parameters: Mapping[str, Any]) -> None:
         UserError: if a cell fails; the notebook as far as it came is then in the folder ``.failed`` beside ``out``.
     """
     import papermill
+    from jupyter_client.kernelspec import NoSuchKernel
     from papermill.exceptions import PapermillExecutionError
 
-    partial = out.parent / ".failed" / out.name
-    partial.parent.mkdir(parents=True, exist_ok=True)
+    partial = writable(out.parent / ".failed") / out.name
     os.environ.setdefault("REPRODUCIBLE_PROGRESS", "0")
     try:
         papermill.execute_notebook(
@@ -66,6 +66,8 @@ def execute(source: Path, out: Path, parameters: Mapping[str, Any]) -> None:
             f"{source}: cell [{error.exec_count}] failed with {error.ename}: {error.evalue}\n"
             f"The notebook as far as it came: {partial}"
         ) from error
+    except NoSuchKernel as error:
+        raise UserError(f"{source}: there is no kernel {KERNEL['name']!r} here: pip install ipykernel.") from error
     clean_notebook(partial)
     partial.replace(out)
 
@@ -132,7 +134,7 @@ def pages(root: Path = ROOT) -> list[str]:
             for value in node:
                 yield from files(value)
 
-    return list(files(yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))))
+    return list(files(read_yaml(root / "_toc.yml")))
 
 
 def assemble(notebooks: Path, out: Path, root: Path = ROOT) -> list[str]:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from reproducible.reading import parse_yaml, read_text
 from reproducible.resources import UserError, check_keys, manifests, nearest_name
 from reproducible.types import Asked
 from reproducible.verdicts.schema import LEVELS, STATISTICAL, Criterion, check_criteria, is_text
@@ -80,21 +81,13 @@ def load_claims(path: Path | None = None) -> ClaimSet:
         UserError: naming file, claim, key and, where one is unknown, the nearest known one.
     """
     path = path or manifests() / "claims.yaml"
-    try:
-        return _parsed(path, path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: there is no such file of claims.") from error
+    return _parsed(path, read_text(path))
 
 
 @lru_cache(maxsize=2)
 def _parsed(path: Path, text: str) -> ClaimSet:
     """The claims of a file that holds this text: pages ask for them dozens of times, and parsing takes a second."""
-    import yaml
-
-    try:
-        document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML ({error}).") from error
+    document = parse_yaml(text, path)
     top = ("criteria_version", "families", "claims")
     check_keys(document, top, top, str(path))
     if not isinstance(document["claims"], list) or not isinstance(document["families"], dict):

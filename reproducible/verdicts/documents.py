@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reproducible.reading import read_yaml
 from reproducible.resources import UserError, check_keys, manifests
 from reproducible.verdicts.criteria import load_claims
 from reproducible.verdicts.words import bare
@@ -125,13 +126,7 @@ def outcome(word: str) -> str:
 
 
 def _yaml(name: str) -> Any:
-    import yaml
-
-    path = manifests() / name
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML ({error}).") from error
+    return read_yaml(manifests() / name)
 
 
 def _entries(kind: Any, entries: Any, where: str) -> list[dict[str, Any]]:

@@ -5,14 +5,13 @@ Explained on page: how-to-read.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from reproducible.reading import parse_rows, read_text
 from reproducible.resources import UserError, manifests
 from reproducible.verdicts.schema import Criterion, holds
 
@@ -24,16 +23,17 @@ def load_published(path: Path | None = None) -> Published:
     """The printed numbers by (source, table, method, dataset, metric, k); None where a document prints a dash.
 
     Raises:
-        UserError: for a row that is there twice or a value that is not a number (file and line).
+        UserError: for a row that is there twice or a value that is not a number (file and line); if the file was cut
+            short.
     """
     path = path or manifests() / "published_results.csv"
-    return _parsed(path, path.read_text(encoding="utf-8"))
+    return _parsed(path, read_text(path))
 
 
 @lru_cache(maxsize=1)
 def _parsed(path: Path, text: str) -> Published:
     values: dict[tuple[str, ...], float | None] = {}
-    for number, line in enumerate(csv.DictReader(io.StringIO(text, newline="")), start=2):
+    for number, line in enumerate(parse_rows(text, path), start=2):
         key = tuple(line[name] for name in _KEY)
         if key in values and line["value"]:
             raise UserError(f"{path}, line {number}: {' | '.join(key)} is there twice.")

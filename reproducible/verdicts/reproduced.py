@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import pandas as pd
 
+from reproducible.reading import read_rows
 from reproducible.records import configuration
 from reproducible.resources import UserError, manifests
 from reproducible.studies import STUDIES
@@ -215,4 +216,4 @@ def crop_gains(k: str = "1") -> pd.DataFrame:
 
 
 def _csv(name: str) -> pd.DataFrame:
-    return pd.read_csv(manifests() / name, dtype=str, keep_default_na=False)
+    return pd.DataFrame(read_rows(manifests() / name))

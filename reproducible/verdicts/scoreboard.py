@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from reproducible.reading import read_yaml
 from reproducible.records import load
 from reproducible.resources import check_keys, manifests
 from reproducible.types import RunRecord
@@ -89,11 +90,9 @@ def load_ideas() -> tuple[Idea, ...]:
     Raises:
         UserError: for an unknown or missing key, or a claim that does not exist.
     """
-    import yaml
-
     path = manifests() / "scoreboard.yaml"
     found = []
-    for number, entry in enumerate(yaml.safe_load(path.read_text(encoding="utf-8")), start=1):
+    for number, entry in enumerate(read_yaml(path), start=1):
         check_keys(entry, Idea.__dataclass_fields__, Idea.__dataclass_fields__, f"{path}, entry {number}")
         if entry["claim"]:
             load_claims()[entry["claim"]]

@@ -128,10 +128,10 @@ def test_missing_field_and_unreadable_file(fake, tmp_path: Path) -> None:
     del made.manifest["side"]
     with pytest.raises(UserError, match=r"fake\.yaml: the key 'side' is missing"):
         load_manifest(made.save_manifest())
-    with pytest.raises(UserError, match=r"absent\.yaml: cannot be read"):
+    with pytest.raises(UserError, match=r"absent\.yaml: there is no such file"):
         load_manifest(tmp_path / "absent.yaml")
     (tmp_path / "bad.yaml").write_text("name: [")
-    with pytest.raises(UserError, match=r"bad\.yaml: cannot be read as YAML"):
+    with pytest.raises(UserError, match=r"bad\.yaml, line 2: cannot be read as YAML"):
         load_manifest(tmp_path / "bad.yaml")
 
 

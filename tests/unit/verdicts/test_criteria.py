@@ -239,7 +239,7 @@ def test_a_mistake_in_a_family_is_named(tmp_path: Path, families: dict[str, Any]
 
 def test_broken_yaml_and_a_missing_file_name_the_file(tmp_path: Path) -> None:
     (tmp_path / "claims.yaml").write_text("claims: [")
-    with pytest.raises(UserError, match=r"claims\.yaml: not YAML"):
+    with pytest.raises(UserError, match=r"claims\.yaml, line \d+: cannot be read as YAML"):
         load_claims(tmp_path / "claims.yaml")
     with pytest.raises(UserError, match=r"none\.yaml: there is no such file"):
         load_claims(tmp_path / "none.yaml")
