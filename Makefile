@@ -13,18 +13,33 @@ CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 PAGE = _build/book/$(PROFILE)/_build/html/index.html
 PIP = $(BIN)/python -m pip install --quiet --quiet
 TORCH_PIP = $(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
-SNAKEMAKE = $(BIN)/snakemake --directory _build --cores $(CORES) --rerun-triggers mtime --rerun-incomplete \
-	--quiet all --config profile=$(PROFILE) device=$(DEVICE) tiers=$(TIERS) --
+# What tools keep of their own lies under _build, since a home may be read-only.
+TOOLS = XDG_CACHE_HOME="$(CURDIR)/_build/tools/cache" JUPYTER_RUNTIME_DIR="$(CURDIR)/_build/tools/jupyter" \
+	IPYTHONDIR="$(CURDIR)/_build/tools/ipython" MPLCONFIGDIR="$(CURDIR)/_build/tools/matplotlib"
+SNAKEMAKE = $(TOOLS) $(BIN)/snakemake --directory _build --cores $(CORES) --rerun-triggers mtime --rerun-incomplete
+ASKED = --config profile="$$PROFILE" device="$$DEVICE" tiers="$$TIERS" --
+# A job says itself why it failed; what goes wrong before any job, --quiet would hide.
+FAILED = { ls _build/.snakemake/locks/* >/dev/null 2>&1 && echo "$(LOCKED)" >&2; \
+	$(SNAKEMAKE) --dry-run $(ASKED) $@ >_build/failed.txt 2>&1 || tail -n 5 _build/failed.txt >&2; exit 1; }
 LOCKED = Another build is running here, or was killed. If none is: $(BIN)/snakemake --directory _build --cores 1 --unlock
 OFFLINE = The packages could not be fetched. Without a network: elsewhere, 'pip download -d FOLDER' what requirements.lock \
 and requirements-torch.txt list; bring the folder here; then PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER make env
 TEST_CACHE := _build/test-cache
 
+# Values go to the shell as variables, never as a part of a command.
+export PROFILE DEVICE TIERS
 export REPRODUCIBLE_CACHE ?= $(CURDIR)/_build/cache
 export OMP_NUM_THREADS ?= 1
 export REPRODUCIBLE_PROGRESS ?= $(shell test -t 2 && echo 1 || echo 0)
 export PYTHONNOUSERSITE := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+define known
+$(if $(filter-out $(3),$(2))$(filter-out 1,$(words $(2))),$(error $(1) cannot be '$(2)'. Known: $(subst %,1,$(3))))
+endef
+$(call known,PROFILE,$(PROFILE),smoke quick standard large)
+$(call known,DEVICE,$(DEVICE),auto cpu cuda cuda:%)
+$(call known,TIERS,$(TIERS),A B AB)
 
 .PHONY: help env book test notebooks records serve bench clean
 
@@ -62,7 +77,7 @@ $(STAMP): requirements-torch.txt requirements.lock pyproject.toml .ci/venv
 
 book: $(STAMP)
 	@mkdir -p _build
-	@$(SNAKEMAKE) book || { ls _build/.snakemake/locks/* >/dev/null 2>&1 && echo "$(LOCKED)" >&2; exit 1; }
+	@$(SNAKEMAKE) --quiet all $(ASKED) book || $(FAILED)
 	@echo "The book (profile $(PROFILE)): file://$(CURDIR)/$(PAGE)"
 
 # The notebooks and tests see the prepared data but no finished run, so that nothing passes on an old result.
@@ -91,7 +106,7 @@ notebooks: $(TEST_CACHE)
 
 records: $(STAMP)
 	@mkdir -p _build
-	@$(SNAKEMAKE) records
+	@$(SNAKEMAKE) --quiet all $(ASKED) records || $(FAILED)
 
 serve:
 	@test -f $(PAGE) || { echo "There is no book for profile $(PROFILE) yet: make book PROFILE=$(PROFILE)" >&2; exit 1; }

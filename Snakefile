@@ -11,23 +11,29 @@ from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
 from reproducible.report.build import CONFIGURATION, pages
-from reproducible.resources import nearest_name
+from reproducible.resources import UserError, check_device, nearest_name
 from reproducible.studies import PROFILES, STUDIES
+from reproducible.studies.base import TIERS as KNOWN_TIERS
 
 ROOT = Path(workflow.basedir)
 BUILD = ROOT / "_build"
 REPRODUCIBLE = Path(sys.executable).parent / "reproducible"
-PROFILE = config.get("profile", "quick")
-DEVICE = config.get("device", "auto")
-TIERS = config.get("tiers", "A")
+PROFILE = str(config.get("profile", "quick"))
+DEVICE = str(config.get("device", "auto"))
+TIERS = str(config.get("tiers", "A"))
 EXECUTED = BUILD / "notebooks" / PROFILE
 SOURCE = BUILD / "src" / PROFILE
 BOOK = BUILD / "book" / PROFILE
 PREPARED = ["groceries", "glyphs"]  # further sets are prepared by the first run that needs them
 NOTEBOOKS = [Path(page).name for page in pages(ROOT) if page.startswith("notebooks/")]
 
-if PROFILE not in PROFILES:
-    sys.exit(f"There is no profile {PROFILE!r}.{nearest_name(PROFILE, PROFILES)}")
+try:
+    check_device(DEVICE)
+    for name, value, known in (("profile", PROFILE, PROFILES), ("tiers", TIERS, KNOWN_TIERS)):
+        if value not in known:
+            raise UserError(f"There is no {name} {value!r}.{nearest_name(value, known)}")
+except UserError as error:
+    sys.exit(str(error))
 
 # A notebook depends on the device it is asked to use: this file changes only when the device does.
 ASKED = BUILD / "stamps" / f"{PROFILE}-device"
@@ -65,7 +71,7 @@ rule notebook:
     shell:
         "echo 'Running notebook {wildcards.name} at profile {PROFILE} ...'; "
         "{REPRODUCIBLE:q} book execute {input.notebook:q} {output:q}"
-        " --set profile={PROFILE} --set device={DEVICE}"
+        " --set profile={PROFILE:q} --set device={DEVICE:q}"
 
 
 def source_files(wildcards) -> list[Path]:
@@ -89,8 +95,9 @@ rule data:
 
 rule records:
     threads: workflow.cores
-    run:
-        wanted = "large" if PROFILE == "large" else "standard"
-        for study in (name for name, one in STUDIES.items() if one.profile == wanted):
-            shell("{REPRODUCIBLE:q} study tune {study} --device {DEVICE}")
-            shell("{REPRODUCIBLE:q} study run {study} --tiers {TIERS} --device {DEVICE}")
+    params:
+        studies=[name for name, one in STUDIES.items() if one.profile == ("large" if PROFILE == "large" else "standard")],
+    shell:
+        "for study in {params.studies}; do"
+        " {REPRODUCIBLE:q} study tune $study --device {DEVICE:q}"
+        " && {REPRODUCIBLE:q} study run $study --tiers {TIERS:q} --device {DEVICE:q} || exit 1; done"

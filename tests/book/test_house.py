@@ -204,6 +204,19 @@ def test_workflows_cover_what_they_should() -> None:
     assert "deploy-pages" in str(flows["book"]["jobs"]["publish"])
 
 
+def test_workflows_run_what_was_looked_at() -> None:
+    """Actions by commit, with the version beside; packages by hash."""
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        for used in re.findall(r"uses: *(.+)", path.read_text()):
+            assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), f"{path.name}: {used}"
+        for command in re.findall(r"pip install (.+)", path.read_text()):
+            assert "--require-hashes" in command, f"{path.name}: {command}"
+    (pick,) = re.findall(r"- run: (awk .+) > lint.txt", (ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    picked = subprocess.run(pick, cwd=ROOT, shell=True, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"(?m)^([a-z]+)==\S+ \\$", picked) == ["codespell", "ruff"]
+    assert picked.count("--hash=sha256:") > 10
+
+
 def test_the_wheel_brings_data_network_and_records(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
