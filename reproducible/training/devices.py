@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import resource
 import sys
 from collections.abc import Iterator
@@ -12,21 +13,23 @@ from contextlib import contextmanager
 
 import torch
 
-from reproducible.resources import UserError
+from reproducible.resources import UserError, check_device
 
 
 def choose_device(name: str = "auto") -> torch.device:
     """The device of that name; ``auto`` takes a GPU where there is one.
 
     Raises:
-        UserError: if the device is not there.
+        UserError: if there is no such device, or it is not there.
     """
+    check_device(name)
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device {name!r} cannot be used here: {error}") from error
+        said = str(error).splitlines()[0].removesuffix(".")
+        raise UserError(f"device {name!r} cannot be used here ({said}).") from error
 
 
 def choose_precision(device: torch.device) -> str:
@@ -54,6 +57,40 @@ def arithmetic(deterministic: bool) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(before[0])
         torch.backends.cudnn.benchmark = before[1]
+
+
+@contextmanager
+def threads_kept() -> Iterator[None]:
+    """After it, as many threads of the CPU as before."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def memory_for(what: str) -> Iterator[None]:
+    """Within it, memory that is not there is said in words.
+
+    Args:
+        what: needs it, for the message.
+
+    Raises:
+        UserError: in place of what torch and NumPy raise.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = str(error)
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "allocate memory" not in text:
+            raise
+        asked = re.search(r"(\d+) bytes|[Aa]llocate ([\d.]+ [KMGT]iB)", text)
+        size = asked and (asked[2] or f"{int(asked[1]) / 2**30:.1f} GiB")
+        raise UserError(
+            f"{what}: not enough memory" + (f", {size} were asked for at once" if size else "") + "; smaller batches "
+            "(data.classes_per_batch, data.images_per_class), a smaller data.input_size or a smaller model need less."
+        ) from error
 
 
 def hardware() -> dict[str, str]:

@@ -30,7 +30,7 @@ from reproducible.models import build_model
 from reproducible.progress import progress
 from reproducible.resources import UserError
 from reproducible.training import checkpoint, measures
-from reproducible.training.devices import arithmetic
+from reproducible.training.devices import arithmetic, threads_kept
 from reproducible.training.evaluate import (
     EMBEDDING,
     Embedder,
@@ -87,7 +87,7 @@ class Training:
         self.optimiser = build_optimiser(self.model, self.objective, config.optimiser)
         self.schedule = build_schedule(self.optimiser, config.optimiser)
         self.step = 0
-        self.seconds = 0.0
+        self.seconds, self.threads = 0.0, torch.get_num_threads()
         self.curve: list[dict[str, Any]] = []
         self.kept = (EMBEDDING, *config.evaluation.features)  # of what the model puts out for an image
         self.refresh(0)
@@ -156,7 +156,7 @@ class Training:
                 frozen stages; if a loss, a weight or a map of object attention is not finite: names step and arm, and
                 keeps the last good checkpoint.
         """
-        with arithmetic(self.config.deterministic):
+        with arithmetic(self.config.deterministic), threads_kept():
             try:
                 if self.maps is not None:
                     rows = self.needed()
@@ -318,6 +318,7 @@ class Training:
             "run": self.folder.name,
             "step": self.step,
             "seconds": self.seconds,
+            "threads": self.threads,
             "curve": self.curve,
             "since": since,
             "model": self.model.state_dict(),
@@ -338,6 +339,8 @@ class Training:
                 f"{path}: is of run {state['run']}; delete the folder {self.folder} to start this run anew."
             )
         self.step, self.seconds, self.curve = state["step"], state["seconds"], state["curve"]
+        self.threads = state.get("threads", self.threads)  # on which sums depend
+        torch.set_num_threads(self.threads)
         self.model.load_state_dict(state["model"])
         self.objective.load_state_dict(state["objective"])
         self.optimiser.load_state_dict(state["optimiser"])

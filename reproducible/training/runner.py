@@ -24,10 +24,10 @@ from reproducible.data.store import Store, open_store
 from reproducible.models import build_model
 from reproducible.processes import end_with_parent
 from reproducible.records import check, finish, finished, read_json, run_folder, write_text
-from reproducible.resources import UserError, cache_dir, checked_asset
+from reproducible.resources import UserError, cache_dir, check_device, checked_asset
 from reproducible.training import checkpoint
 from reproducible.training.checkpoint import Held
-from reproducible.training.devices import choose_device, environment, keep_freed_memory
+from reproducible.training.devices import choose_device, environment, keep_freed_memory, memory_for
 from reproducible.training.evaluate import Embedder, describe, described_sets, evaluate
 from reproducible.training.frozen import CachedMaps
 from reproducible.training.loop import Training
@@ -84,12 +84,13 @@ def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "au
     Raises:
         UserError: if another process works on the run, a loss is not finite, or something cannot be read or written.
     """
+    check_device(device)
     versions = registry.versions(config)  # an unknown name is refused before anything is prepared
     store = open_store(config.data.name)
     name = run_digest(config, store)
     labels = {"study": config.study, "arm": config.arm, "profile": profile}
     folder = run_folder(name)
-    with checkpoint.lock(folder):
+    with checkpoint.lock(folder), memory_for(config.label):
         done = finished(name)
         if done is not None:
             _sweep(folder)
@@ -113,7 +114,11 @@ def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "au
             **result,
             "untouched": untouched(config, store, where) if config.steps else {},
             **described_sets(store, build_sets(config, store).evaluation["test"]),
-            "environment": {**environment(where, config.precision), "seconds": round(seconds, 1)},
+            "environment": {
+                **environment(where, config.precision),
+                "threads": training.threads,
+                "seconds": round(seconds, 1),
+            },
         }
         check(record, str(folder))
         finish(record)
@@ -158,7 +163,7 @@ def untouched(config: RunConfig, store: Store, device: torch.device) -> dict[str
         frozen=config.frozen,
     )
     path = cache_dir() / "untouched" / f"{run_digest(plain, store)}.json"
-    known = read_json(path) if path.is_file() else {}
+    known = read_json(path, dict) if path.is_file() else {}
     sets = build_sets(config, store).evaluation
     wanted = [role for role in sets if role == "validation" or (config.evaluation.test and role not in known)]
     missing = [role for role in wanted if role not in known]

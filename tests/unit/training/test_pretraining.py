@@ -134,7 +134,7 @@ def test_written_weights_load(tmp_path: Path, made: tuple[dict[str, Tensor], dic
     trunk.load(load_file(tmp_path / "new" / WEIGHTS), WEIGHTS)
     assert same({name: tensor.float() for name, tensor in made[0].items()}, trunk.weights())
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="could not be written"):
+    with pytest.raises(UserError, match="cannot be written"):
         write(tmp_path / "file", *made)
 
 

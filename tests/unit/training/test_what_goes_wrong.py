@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import resource
 import zipfile
 from collections.abc import Callable
@@ -12,10 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tiny_runs import kept_state, spied, training, without_machine
 
+from reproducible import records
 from reproducible.config import Component, DataConfig, EvaluationConfig, OptimiserConfig
 from reproducible.data.store import Store
+from reproducible.encoding import pack_lines
 from reproducible.resources import UserError
 from reproducible.training import checkpoint
 from reproducible.training.loop import Training
@@ -121,9 +126,9 @@ def test_full_disk_keeps_the_checkpoint_before(make: Make, monkeypatch: pytest.M
     run.run()
     path = run.folder / "checkpoint.pt"
     before = path.read_bytes()
-    for error in (
-        OSError(errno.ENOSPC, "No space left on device"),
-        RuntimeError("PytorchStreamWriter failed writing file"),
+    for error, said in (
+        (OSError(errno.ENOSPC, "No space left on device"), "disk full, 1 MB are needed; the one before it is kept"),
+        (RuntimeError("failed writing file"), "the checkpoint could not be written .*; the one before it is kept"),
     ):
 
         def fail(state: object, file: Any, error: Exception = error) -> None:
@@ -132,7 +137,7 @@ def test_full_disk_keeps_the_checkpoint_before(make: Make, monkeypatch: pytest.M
 
         with monkeypatch.context() as patch:
             patch.setattr(checkpoint.torch, "save", fail)
-            with pytest.raises(UserError, match=r"checkpoint.pt: the checkpoint could not be written .* is kept"):
+            with pytest.raises(UserError, match=f"checkpoint.pt: {said}"):
                 run.save([])
         assert path.read_bytes() == before
         assert not list(run.folder.glob("*.partial"))
@@ -145,7 +150,7 @@ def test_system_that_refuses_to_write_on(tmp_path: Path) -> None:
     before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
-        with pytest.raises(UserError, match="could not be written"):
+        with pytest.raises(UserError, match=r"cannot be written \(File too large\); the one before it is kept"):
             checkpoint.save({"step": 2, "model": torch.zeros(1_000_000)}, path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -256,3 +261,74 @@ def test_trials_never_embed_a_photograph_of_the_test_classes(
     assert not classes & set(split(store, "half", 0).test)
     assert not any("test" in point for point in (*result["curve"], result["selected"], result["last"]))
     assert "neighbours" not in result["selected"]
+
+
+def test_resumed_run_keeps_the_threads_that_it_began_with(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums of floats depend on them; afterwards the process has its own again, and the record says the run's."""
+    run = make()
+    run.threads = 3  # as if it had begun so
+    run.step = 4
+    run.save([])
+    seen = spied(monkeypatch, Training, "batch", lambda *_: torch.get_num_threads())
+    before = torch.get_num_threads()
+    again = make()
+    again.run()
+    assert set(seen) == {3} and again.threads == 3 and torch.get_num_threads() == before != 3
+
+
+def test_checkpoint_without_threads_goes_on_with_those_there_are(make: Make) -> None:
+    run = make()
+    run.save([])
+    state = torch.load(run.folder / "checkpoint.pt", weights_only=True)
+    del state["threads"]
+    checkpoint.save(state, run.folder / "checkpoint.pt")
+    again = make()
+    assert again.resume() == [] and again.threads == torch.get_num_threads()
+
+
+fixed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def spoil(data: st.DataObject, folder: Path) -> None:
+    """A checkpoint, a cached record or an archive of records cut short, or with another byte somewhere, is what it was
+    or refused in words."""
+    made = folder / "made"
+    if not made.is_dir():
+        made.mkdir()
+        checkpoint.save({"step": 3, "model": {"a": torch.arange(20.0)}}, made / "checkpoint.pt")
+        (made / "state.json").write_text(json.dumps({"test": {"recall_at_1": 50.0}}))
+        records.write_bytes(made / "arm.jsonl.xz", pack_lines([{"study": "a"}]))
+    source = data.draw(st.sampled_from(sorted(made.iterdir())))
+    content = bytearray(source.read_bytes())
+    if data.draw(st.booleans()):
+        content = content[: data.draw(st.integers(0, len(content) - 1))]
+    else:
+        place = data.draw(st.integers(0, len(content) - 1))
+        content[place] ^= data.draw(st.integers(1, 255))
+    path = folder / source.name
+    path.write_bytes(bytes(content))
+    reader = {
+        ".pt": lambda: checkpoint.load(path, torch.device("cpu"), ("step", "model")),
+        ".json": lambda: records.read_json(path, dict),
+        ".xz": lambda: records.read(path),
+    }[source.suffix]
+    try:
+        found = reader()
+    except UserError as error:
+        assert path.name in str(error)
+    else:
+        if source.suffix == ".pt":  # a bit between its parts; what they hold is what it was
+            assert found["step"] == 3 and torch.equal(found["model"]["a"], torch.arange(20.0))
+
+
+@settings(fixed, max_examples=30)
+@given(data=st.data())
+def test_spoilt_files_of_a_run_end_in_words(data: st.DataObject, tmp_path: Path) -> None:
+    spoil(data, tmp_path)
+
+
+@pytest.mark.slow
+@settings(fixed, max_examples=2000)
+@given(data=st.data())
+def test_spoilt_files_of_a_run_end_in_words_many(data: st.DataObject, tmp_path: Path) -> None:
+    spoil(data, tmp_path)
