@@ -24,7 +24,7 @@ from training_step import machine, medians, whole_step
 from reproducible.config import DataConfig, RunConfig, from_stage
 from reproducible.data.maps import CHUNK
 from reproducible.data.store import Store, open_store
-from reproducible.resources import cache_dir
+from reproducible.resources import cache_dir, folder_for
 from reproducible.training.devices import keep_freed_memory
 from reproducible.training.evaluate import embed
 from reproducible.training.loop import Training
@@ -101,7 +101,7 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_freed_memory()
     store = open_store("groceries")
-    with tempfile.TemporaryDirectory(dir=cache_dir()) as folder:
+    with tempfile.TemporaryDirectory(dir=folder_for(cache_dir())) as folder:
         os.environ["REPRODUCIBLE_CACHE"] = folder
         rows, where = measure(store, Path(folder))
     with RESULTS.open("w", newline="") as stream:

@@ -29,6 +29,9 @@ INSIDE = ("image", "object")
 READ = ("learners", "embedding", "output")
 IMAGES = "images"  # what a whole network trains from, in place of a stage
 WINDOWS = 8  # fixed windows of an image, where nothing else is said
+LARGEST = 10**9  # number of a draw, a seed or a step
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+NAMED = "a name of small letters, digits, hyphens, dots and underscores"
 SPLITS = ("half", "canonical", "staged", "staged_control")
 
 
@@ -109,6 +112,7 @@ class DataConfig:
     def __post_init__(self) -> None:
         _require(self.split in SPLITS, self, "split", f"one of {', '.join(SPLITS)}")
         _require(self.draw >= 0, self, "draw", "0 or more")
+        _require(self.draw <= LARGEST, self, "draw", f"{LARGEST} at most")
         _require(self.input_size >= 32, self, "input_size", "at least 32 pixels")
         _require(self.view_size == 0 or self.view_size >= 32, self, "view_size", "0 (none) or at least 32 pixels")
         _require(self.inside in INSIDE, self, "inside", f"one of {', '.join(INSIDE)}")
@@ -195,7 +199,11 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _require(self.steps >= 0, self, "steps", "0 (measure the network as it is) or more")
+        for label in ("study", "arm"):
+            _require(NAME.fullmatch(getattr(self, label) or "x") is not None, self, label, NAMED)
         _require(self.seed >= 0, self, "seed", "0 or more")
+        for number in ("seed", "steps"):
+            _require(getattr(self, number) <= LARGEST, self, number, f"{LARGEST} at most")
         _require(self.precision in PRECISIONS, self, "precision", f"one of {', '.join(PRECISIONS)}")
         _require(len(self.objective) > 0, self, "objective", "at least one loss")
         _require(all(isinstance(term, Term) for term in self.objective), self, "objective", "made of terms")

@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from reproducible.backbones.caffemodel import read_caffemodel
-from reproducible.resources import UserError, cache_dir, external_data, nearest_name
+from reproducible.resources import UserError, cache_dir, external_data, folder_for, nearest_name
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Source:
         return _at_hand(self.file)
 
     def _download(self) -> Path:
-        target = _kept() / self.file
-        unchecked = f"{self.file}.unchecked"
+        target = folder_for(_kept()) / self.file
+        unchecked = f"unchecked-{self.file}"
         try:
             import pooch
 
@@ -72,9 +72,11 @@ class Source:
         path = target.parent / unchecked
         try:
             self._check(path)
-        except UserError:
+            if not self.sha256:  # a page that says something else in its place must not be kept
+                read_tensors(path)
+        except UserError as error:
             path.unlink()
-            raise
+            raise UserError(f"{error} From {self.url}; it is not kept.") from error
         return path.rename(target)
 
     def _check(self, path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from reproducible.cli import book, data, judging, measure, record, study, training
-from reproducible.resources import UserError, cache_dir
+from reproducible.resources import UserError, cache_dir, nearest_name
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -60,6 +60,10 @@ def guarded(command: Callable[[], Any]) -> int:
             file=sys.stderr,
         )
         return 130
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"reproducible: {where}{error.strerror or error}.", file=sys.stderr)
+        return 2
     except Exception as error:
         if not hasattr(error, "show"):  # the command line's own errors, such as an unknown option, show themselves
             raise
@@ -69,5 +73,12 @@ def guarded(command: Callable[[], Any]) -> int:
 
 def main() -> None:
     """Entry point of the ``reproducible`` command."""
-    logging.basicConfig(level=os.environ.get("REPRODUCIBLE_LOG", "WARNING"), format="%(message)s")
-    sys.exit(guarded(lambda: app(standalone_mode=False)))
+    sys.exit(guarded(_start))
+
+
+def _start() -> Any:
+    level, known = os.environ.get("REPRODUCIBLE_LOG") or "WARNING", ("DEBUG", "INFO", "WARNING", "ERROR")
+    if level.upper() not in known:
+        raise UserError(f"REPRODUCIBLE_LOG is {level!r}.{nearest_name(level.upper(), known)}")
+    logging.basicConfig(level=level.upper(), format="%(message)s")
+    return app(standalone_mode=False)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from reproducible.cli.options import Device
-from reproducible.resources import UserError, cache_dir
+from reproducible.resources import UserError, cache_dir, writable
 
 
 def run(
@@ -70,7 +70,7 @@ def pretrain(
     from reproducible.data.store import open_store
     from reproducible.training import pretraining
 
-    folder = folder or cache_dir() / "pretraining"
+    folder = writable(folder or cache_dir() / "pretraining")
     weights, facts = pretraining.pretrain(open_store(pretraining.DATA), pretraining.Recipe())
     pretraining.write(folder, weights, facts)
     for window, accuracy in facts["held_out_accuracy"].items():

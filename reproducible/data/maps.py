@@ -22,12 +22,13 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reproducible.progress import progress
-from reproducible.resources import UserError, cache_dir
+from reproducible.resources import UserError, cache_dir, disk_error, folder_for
 
 LAYOUT = 1
 """Version of the files in a folder of maps; part of the folder's name."""
@@ -155,14 +156,15 @@ class MapFile:
                 while done < self.bytes:
                     done += os.pwrite(file, content[done:], row * self.bytes + done)
         except OSError as error:
-            raise _explained(error, self._full("the disk is full; the maps made so far are kept")) from error
+            full = self._full("the disk is full; the maps made so far are kept")
+            raise _explained(error, self.folder, full) from error
         self._sums[rows] = [_sum(values) for values in maps]
 
     def _open(self) -> None:
         """Maps the files into memory; makes them, or makes them longer, where that has to be."""
         if self._maps is not None and (self.folder / "claims").is_file():
             return  # else the folder has been deleted since
-        self.folder.mkdir(parents=True, exist_ok=True)
+        folder_for(self.folder)
         try:
             (self.folder / "claims").touch()
             with (self.folder / "lock").open("ab") as lock:
@@ -174,7 +176,7 @@ class MapFile:
                 with (self.folder / "sums").open("ab") as file:  # written, not truncated to: no row may lack its space
                     file.write(bytes(max(0, 8 * self.rows - file.tell())))
         except OSError as error:
-            raise _explained(error, self._full("the disk is full")) from error
+            raise _explained(error, self.folder, self._full("the disk is full")) from error
         self._checked[:] = False
         self._sums = np.memmap(self.folder / "sums", np.uint64, "r+", shape=(self.rows,))
         self._maps = np.memmap(self.folder / "maps", np.float16, "r", shape=(self.rows, *self.shape))
@@ -218,5 +220,5 @@ def _sum(values: np.ndarray) -> int:
     return zlib.crc32(np.ascontiguousarray(values)) | _THERE
 
 
-def _explained(error: OSError, full: str) -> Exception:
-    return UserError(full) if error.errno in (errno.ENOSPC, errno.EDQUOT) else error
+def _explained(error: OSError, folder: Path, full: str) -> UserError:
+    return UserError(full) if error.errno in (errno.ENOSPC, errno.EDQUOT) else disk_error(folder, error)

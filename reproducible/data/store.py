@@ -12,7 +12,6 @@ Explained on page: data-card.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import json
@@ -43,7 +42,7 @@ from reproducible.data.manifest import (
 from reproducible.data.photographs import source as photographs
 from reproducible.data.photographs.locate import locate
 from reproducible.data.photographs.tree import on_disk
-from reproducible.resources import UserError, cache_dir
+from reproducible.resources import UserError, cache_dir, disk_error, folder_for
 
 LAYOUT = 1
 """Version of the files in a store folder; part of the folder's name."""
@@ -197,8 +196,12 @@ def _verify_source(manifest: Manifest, progress: bool) -> VerifyReport:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Waits until no other process makes this store, and lets others wait; the system ends that with the process."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(folder.name + ".lock").open("w") as lock:
+    path = folder.with_name(folder.name + ".lock")
+    try:
+        lock = (folder_for(path.parent) / path.name).open("w")
+    except OSError as error:
+        raise disk_error(path, error) from error
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -261,13 +264,11 @@ def _make(manifest: Manifest, folder: Path, bar: bool, workers: int | None) -> N
         keep = resumable
         raise
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            needed = sum(manifest.counts.values()) * manifest.side**2 * (4 if _rendered(manifest) else 3) / 1e6
-            raise UserError(
-                f"{folder}: disk full; the store needs {needed:.0f} MB. Free space or let REPRODUCIBLE_CACHE name a"
-                " folder on another disk."
-            ) from error
-        raise
+        place = Path(error.filename) if isinstance(error.filename, str) else partial
+        if not place.is_relative_to(partial):
+            raise UserError(f"{place}: cannot be read ({error.strerror}).") from error
+        needed = sum(manifest.counts.values()) * manifest.side**2 * (4 if _rendered(manifest) else 3)
+        raise disk_error(folder, error, needed) from error
     finally:
         if not keep:
             shutil.rmtree(partial, ignore_errors=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 
 from torch import nn
 
 from reproducible import registry
 from reproducible.config import IMAGES, RunConfig, from_stage
+from reproducible.resources import UserError
 
 SIZE = 224
 STAGE = "pool3"
@@ -17,12 +19,19 @@ def build_model(config: RunConfig) -> nn.Module:
     """The model of a run, with its pretrained trunk; new layers are initialised by ``training.seeding.initialise``.
 
     Raises:
-        UserError: for an unknown backbone, stage, model or option, with the nearest known one.
+        UserError: for an unknown backbone, stage, model or option, with the nearest known one; for a configuration that
+            gives the model what it does not take.
     """
     backbone = registry.build("backbone", config.backbone.name, **config.backbone.options)
     if config.frozen:
         backbone.freeze(config.frozen)
-    return registry.build("model", config.model.name, backbone, **config.model.options)
+    model = registry.build("model", config.model.name, backbone, **config.model.options)
+    takes = inspect.signature(model.forward).parameters.values()
+    for given, name, instead in ((config.data.boxes, "boxes", "false"), (config.data.view_size, "view_size", "0")):
+        what = name.removesuffix("_size")
+        if given and not any(one.name == what or one.kind is one.VAR_KEYWORD for one in takes):
+            raise UserError(f"Model {config.model.name!r} takes no {what}; set data.{name} to {instead}.")
+    return model
 
 
 def elsewhere(config: RunConfig, data: str, small: bool = False) -> RunConfig:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reproducible.backbones.base import Backbone
+from reproducible.resources import UserError
 from reproducible.types import Output, Scale, at_least_fp32
 
 
@@ -14,6 +15,8 @@ class Learner(nn.Linear):
     """A linear embedding without bias that starts with orthonormal rows, where L_ntri of DeML Eq. 6 is zero."""
 
     def __init__(self, channels: int, dim: int) -> None:
+        if dim < 1:
+            raise UserError(f"An embedding must have at least 1 dimension, got {dim}: change the model's option 'dim'.")
         super().__init__(channels, dim, bias=False)
 
     def reset_parameters(self) -> None:

@@ -47,16 +47,23 @@ def finish(record: RunRecord) -> Path:
     return path
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, kind: type = object) -> Any:
     """What a file of JSON holds that is made here.
 
+    Args:
+        path: of the file.
+        kind: what it must be.
+
     Raises:
-        UserError: if it is damaged; deleting it makes it again.
+        UserError: if it is damaged, or something else; deleting it makes it again.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, kind):
+            raise ValueError(f"a {type(found).__name__}, not a {kind.__name__}")
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: damaged ({error}). Delete it, and it is made again.") from error
+    return found
 
 
 def _checked(path: Path, digest: str) -> RunRecord:

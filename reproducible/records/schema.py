@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from reproducible.config import RunConfig, digest, from_dict
+from reproducible.config import LARGEST, NAME, NAMED, RunConfig, digest, from_dict
 from reproducible.resources import UserError, check_keys
 from reproducible.types import RunRecord
 
@@ -29,8 +29,6 @@ RETRIEVED = (*RECALLS, "macro_recall_at_1", "r_precision", "map_at_r")
 """Metrics of a look; of a scale or a stage without the last two, and in a gallery of less than eight without some."""
 PER_CENT = re.compile(r"(macro_)?recall_at_\d+(_within)?|r_precision|map_at_r|(nmi|f1)(_low|_high)?|probe_.+")
 MACHINE = ("python", "torch", "platform", "device", "threads", "precision", "seconds", "peak_memory_mb")
-LARGEST = 10**9
-"""No id or step is larger, and no number that is measured."""
 MOST = 10**7
 """No set has more images."""
 
@@ -287,7 +285,7 @@ def _are_versions(value: Any) -> bool:
     return isinstance(value, dict) and bool(value) and all(_whole(v) and v >= 1 for v in value.values())
 
 
-_NAME = _matching(r"[a-z0-9][a-z0-9_.-]*", "a name of small letters, digits, hyphens, dots and underscores")
+_NAME = _matching(NAME.pattern, NAMED)
 _NOT_NEGATIVE = (lambda value: _whole(value) and value >= 0, "a whole number, not negative")
 _WORD = _matching(r"[\w+.-]+", "a word")
 _LABELS: dict[str, tuple[Callable[[Any], bool], str]] = {

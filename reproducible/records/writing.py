@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 
-from reproducible.resources import UserError
+from reproducible.resources import disk_error
 
 _AT_WORK = 60.0
 """Seconds after which a half-written file is nobody's work, not even another machine's on the same disk."""
@@ -33,8 +33,9 @@ def write_bytes(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise UserError(f"{path} could not be written ({error}); nothing was changed.") from error
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise disk_error(path, error, len(content), "nothing was changed") from error
     for left in path.parent.glob(f"{escape(path.name)}.*.partial"):
         with suppress(OSError, ValueError):  # another process was quicker; another file's
             if time.time() - left.stat().st_mtime > _AT_WORK and not _lives(int(left.suffixes[-2].removeprefix("."))):
@@ -69,7 +70,7 @@ def held(path: Path, wait: bool = True) -> Iterator[bool]:
     try:
         file = _taken(path, wait)
     except OSError as error:
-        raise UserError(f"{path} could not be written ({error}).") from error
+        raise disk_error(path, error) from error
     try:
         yield file is not None
     finally:

@@ -7,6 +7,7 @@ cell tagged ``parameters``. Explained on page: reproduce.
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,11 @@ import nbformat
 import yaml
 
 from reproducible.config import convert
-from reproducible.resources import UserError, nearest_name
+from reproducible.resources import DEVICES, UserError, check_device, nearest_name
 from reproducible.studies import PROFILES
 
 TAG = "parameters"
-DEVICES = ("auto", "cpu", "cuda")
+_INJECTED = "# Parameters\n"  # how a cell begins that Papermill puts in
 
 
 def declared(notebook: Path) -> dict[str, Any]:
@@ -83,11 +84,34 @@ def check(profile: str = PROFILES[0], device: str = DEVICES[0], seeds: int = 1) 
         seeds: how many class draws a page shows, 1 or more.
 
     Raises:
-        UserError: for anything else, with the nearest name.
+        UserError: for anything else, with the nearest name; for a name that Papermill was given by hand and the page
+            does not have.
     """
+    _check_names(sys._getframe(1).f_globals.get("In", ()))
     if profile not in PROFILES:
         raise UserError(f"There is no profile {profile!r}.{nearest_name(str(profile), PROFILES)}")
-    if str(device).partition(":")[0] not in DEVICES:
-        raise UserError(f"There is no device {device!r}.{nearest_name(str(device), DEVICES)}")
+    check_device(device)
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
         raise UserError(f"seeds must be a whole number, 1 or more, got {seeds!r}.")
+
+
+def _check_names(cells: Sequence[str]) -> None:
+    """Look for names that a page does not have among what it was given: Papermill puts all it is given into a cell of
+    its own behind that of the page, and only mentions what it does not find there.
+
+    Args:
+        cells: what an interactive Python has executed so far.
+
+    Raises:
+        UserError: for the first one, with the nearest name.
+    """
+    known: set[str] = set()
+    for cell in cells:
+        try:
+            names = [node.targets[0].id for node in ast.parse(cell).body if isinstance(node, ast.Assign)]
+        except (AttributeError, SyntaxError):  # no cell of parameters
+            continue
+        for name in names if cell.startswith(_INJECTED) else ():
+            if name not in known:
+                raise UserError(f"This page has no parameter {name!r}.{nearest_name(name, known)}")
+        known.update(names)

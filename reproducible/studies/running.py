@@ -11,7 +11,7 @@ from typing import Any
 
 from reproducible import records
 from reproducible.config import RunConfig, to_dict
-from reproducible.resources import UserError, manifests
+from reproducible.resources import UserError, manifests, writable
 from reproducible.studies.base import Study
 from reproducible.types import Asked, RunRecord
 
@@ -107,6 +107,8 @@ def _carry_out(
     if file and wanted:
         _take_over(wanted, folder)
     kept = bool(file) and keep  # of which other processes may run a part
+    if kept and wanted:
+        writable(records.folder_of(str(file), folder))
     options = {"profile": profile, "criteria": asked.criteria, "device": device, "workers": workers, "shared": kept}
     for record in execute_all(wanted, **options):
         if kept:
@@ -140,6 +142,7 @@ def smoke_losses(study: str) -> dict[str, float]:
 def write_smoke_losses(studies: Iterable[Study]) -> Path:
     """Run profile smoke of these studies on the CPU and write down the loss of each arm."""
     nothing = Asked("", frozenset())  # nobody keeps these records
+    writable(manifests())
     found = {}
     for one in (one for one in studies if one.smoke_arms):
         runs = carry_out(one, "smoke", standing=lambda _: nothing, device="cpu")

@@ -7,12 +7,12 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
 from reproducible.records import held
-from reproducible.resources import UserError
+from reproducible.resources import UserError, disk_error
 
 
 def save(state: Any, path: Path) -> None:
@@ -21,16 +21,44 @@ def save(state: Any, path: Path) -> None:
     Raises:
         UserError: if the disk is full or the folder cannot be written; the old checkpoint is kept.
     """
-    partial = path.with_name(path.name + ".partial")
+    partial, kept, noted = path.with_name(path.name + ".partial"), "the one before it is kept", None
     try:
         with partial.open("wb") as file:
-            torch.save(state, file)
+            noted = _Noted(file)
+            torch.save(state, noted)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-    except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
-        partial.unlink(missing_ok=True)
-        raise UserError(f"{path}: the checkpoint could not be written ({error}); the one before it is kept.") from error
+    except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError, without the reason
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        reason = error if isinstance(error, OSError) else noted and noted.reason
+        if reason is None:
+            raise UserError(f"{path}: the checkpoint could not be written ({error}); {kept}.") from error
+        raise disk_error(path, reason, _bytes(state), kept) from error
+
+
+class _Noted:
+    """A file that notes why the system refused to write to it, which torch does not pass on."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.flush = file, file.flush
+        self.reason: OSError | None = None
+
+    def write(self, content: Any) -> int:
+        try:
+            return self.file.write(content)
+        except OSError as error:
+            self.reason = error
+            raise
+
+
+def _bytes(state: Any) -> int:
+    """What the tensors of a state take."""
+    if isinstance(state, torch.Tensor):
+        return state.nbytes
+    parts = state.values() if isinstance(state, dict) else state if isinstance(state, (list, tuple)) else ()
+    return sum(map(_bytes, parts))
 
 
 def load(path: Path, device: torch.device, keys: Iterable[str] = ()) -> Any:

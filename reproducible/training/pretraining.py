@@ -31,7 +31,7 @@ from reproducible.backbones.compact import WEIGHTS, CompactGoogLeNet
 from reproducible.data.store import Store
 from reproducible.data.transforms import center_boxes, crop_resize
 from reproducible.progress import progress
-from reproducible.records import write_text
+from reproducible.records import write_bytes, write_text
 from reproducible.resources import UserError
 from reproducible.training.devices import environment, keep_freed_memory
 from reproducible.training.seeding import generator, initialise
@@ -218,9 +218,5 @@ def write(folder: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> No
     Raises:
         UserError: if the folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / WEIGHTS).write_bytes(save(weights))
-    except OSError as error:
-        raise UserError(f"{folder / WEIGHTS} could not be written ({error}).") from error
+    write_bytes(folder / WEIGHTS, save(weights))
     write_text(folder / FACTS, json.dumps(facts, indent=1) + "\n")

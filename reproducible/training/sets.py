@@ -62,6 +62,9 @@ def build_sets(config: RunConfig, store: Store) -> Sets:
     The seen curve uses at most ``evaluation.seen_images`` photographs of each seen class and part; profile smoke limits
     classes and photographs everywhere.
     """
+    side = store.images.shape[1]
+    if round(config.data.crop * side) < 1:
+        raise UserError(f"data.crop of {config.data.crop} leaves nothing of images of {side} pixels.")
     drawn = split(store, config.data.split, config.data.draw)
     roles = {"train": drawn.train, "validation": drawn.validation, "test": drawn.test}
     if config.data.limit_classes:

@@ -112,14 +112,16 @@ def test_unknown_option_is_explained_without_a_traceback() -> None:
     assert "--bogus" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_study_list_shows_arms_costs_and_records() -> None:
-    shown = call("study", "list").stdout
+def test_study_list_shows_arms_costs_and_records(tmp_path: Path) -> None:
+    shown = call("study", "list", cache=tmp_path / "cache").stdout
+    assert not list(tmp_path.iterdir())  # what only reads makes no folder
     assert "u512-lact-printed" in shown and "tier A" in shown and "min a run" in shown
 
 
-def test_records_of_a_study_are_counted_and_computed_again() -> None:
+def test_records_of_a_study_are_counted_and_computed_again(tmp_path: Path) -> None:
     """What is out of date, what differs and what nothing is kept for is said; that is not counted as computed."""
-    listed = call("record", "list").stdout
+    listed = call("record", "list", cache=tmp_path / "cache").stdout
+    assert not list(tmp_path.iterdir())
     assert "glyph_deml" in listed and "baseline_tuning" in listed and "arms" in listed
     done = call("record", "verify", "three_sets")
     assert done.returncode == 0
@@ -155,8 +157,9 @@ def test_unknown_variant_is_one_line_with_the_nearest_name() -> None:
     assert "Did you mean 'glyphs-clutter-0'?" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_doctor_says_what_will_be_used() -> None:
-    shown = call("doctor").stdout
+def test_doctor_says_what_will_be_used(tmp_path: Path) -> None:
+    shown = call("doctor", cache=tmp_path / "cache").stdout
+    assert not list(tmp_path.iterdir())
     for word in ("torch", "device", "data sets", "groceries", "records"):
         assert word in shown
 

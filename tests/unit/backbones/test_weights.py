@@ -87,6 +87,16 @@ def test_download_with_another_hash_is_not_kept(folders: tuple[Path, Path], addr
     assert not list(folders[1].iterdir())
 
 
+def test_page_in_the_place_of_weights_is_not_kept(folders: tuple[Path, Path], address: str, tmp_path: Path) -> None:
+    """Where no hash is known, what cannot be read as weights is none."""
+    (tmp_path / "served" / "net-0.pth").write_text("<html>Please log in</html>")
+    with pytest.raises(UserError, match=rf"net-0\.pth: damaged, or .* From {address}; it is not kept\."):
+        Source("net-0.pth", address).path()
+    assert not list(folders[1].iterdir())
+    torch.save(TENSORS, tmp_path / "served" / "net-0.pth")
+    assert Source("net-0.pth", address).path() == folders[1] / "net-0.pth"
+
+
 def test_offline_says_what_to_put_where(folders: tuple[Path, Path]) -> None:
     source = Source("net.pth", "http://127.0.0.1:9/net.pth", "0" * 8)  # nobody listens there
     with pytest.raises(UserError) as error:

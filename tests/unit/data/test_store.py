@@ -231,7 +231,7 @@ def test_disk_full(fake, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 
     made = fake()
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(UserError, match=r"disk full; the store needs .* MB.*REPRODUCIBLE_CACHE"):
+    with pytest.raises(UserError, match=r"disk full, .* MB are needed.*Free space"):
         prepare(made.write())
     assert left_behind() == []
 

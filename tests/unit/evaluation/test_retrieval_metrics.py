@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -13,10 +14,11 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 import reproducible
 from reproducible.encoding import decode_neighbours, encode_neighbours
-from reproducible.evaluation import RetrievalResult, nearest, needed_k, retrieval, retrieval_metrics, retrieve
+from reproducible.evaluation import RetrievalResult, kmeans, nearest, needed_k, retrieval, retrieval_metrics, retrieve
 from reproducible.resources import UserError
 from tests.reference.retrieval import full_sort, metrics
 
@@ -281,3 +283,43 @@ def test_galleries_beyond_two_bytes_keep_four() -> None:
     packed = encode_neighbours(ids, found.relevant)
     again = retrieval_metrics(decode_neighbours(packed, found.relevant, ids.shape[1]), np.array([1, 1]), labels)
     assert again.recall[1] == 1 and again.map_at_r == 1
+
+
+ROWS = arrays(
+    st.sampled_from([np.float16, np.float32, np.float64, np.int64]),
+    st.lists(st.integers(0, 6), min_size=0, max_size=3).map(tuple),
+    elements=st.sampled_from([0, 1, -2, 3]),
+)
+
+
+def search(data: st.DataObject) -> None:
+    """Arrays of any shape and type are searched and clustered, or named."""
+    queries, gallery = data.draw(ROWS), data.draw(ROWS)
+    if data.draw(st.booleans()) and np.issubdtype(gallery.dtype, np.floating) and gallery.size:
+        gallery[(0,) * gallery.ndim] = data.draw(st.sampled_from([np.nan, np.inf, 1.0]))
+    k = data.draw(st.integers(-1, 5))
+    try:
+        ids, cosines = nearest(torch.from_numpy(queries), torch.from_numpy(gallery), k)
+    except ValueError as error:
+        assert re.match("queries|gallery|k: ", str(error))
+    else:
+        assert (
+            ids.shape == cosines.shape == (len(queries), k) and (np.sort(ids) >= 0).all() and ids.max() < len(gallery)
+        )
+    try:
+        assert (np.unique(kmeans(gallery, k, seed=0, restarts=1)) < k).all()
+    except ValueError as error:
+        assert re.match("embeddings|k: ", str(error))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_any_arrays_are_searched_or_named(data: st.DataObject) -> None:
+    search(data)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, deadline=None)
+@given(st.data())
+def test_any_arrays_are_searched_or_named_many(data: st.DataObject) -> None:
+    search(data)

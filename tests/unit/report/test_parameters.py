@@ -6,6 +6,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from reproducible.report.parameters import check, declared, parsed
 from reproducible.resources import UserError
@@ -79,3 +81,50 @@ def test_what_is_no_notebook_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "text.ipynb", tmp_path / "none.ipynb"):
         with pytest.raises(UserError, match=f"{path.name}: cannot be read as a notebook"):
             declared(path)
+
+
+@pytest.mark.parametrize("given", ["Seeds = 3", 'profil = "quick"', 'profile = "quick"\nsedes = 3'])
+def test_a_name_that_papermill_was_given_by_hand_is_an_error(given: str) -> None:
+    """Papermill puts what it is given into a cell behind the page's own, whatever it is."""
+    page = {"In": ["", CELL, f"# Parameters\n{given}\n", "%matplotlib inline", "check(profile)"], "check": check}
+    wrong = given.rpartition("\n")[2].partition(" ")[0]
+    with pytest.raises(UserError, match=f"This page has no parameter '{wrong}'. Did you mean '(seeds|profile)'"):
+        exec("check()", page)
+    page["In"][2] = '# Parameters\nprofile = "quick"\nseeds = 3\n'
+    exec("check()", page)
+
+
+def test_papermill_begins_its_cell_as_we_expect() -> None:
+    from papermill.translators import PythonTranslator
+
+    assert PythonTranslator.codify({"seeds": 3}, "Parameters") == "# Parameters\nseeds = 3\n"
+
+
+NAMES = st.sampled_from(["profile", "device", "seeds", "share", "fast", "folder", "Seeds", "profil", ""])
+TEXTS = st.text(max_size=8) | st.sampled_from(
+    ["quick", "3", "0", "1e3", "[1]", "null", "{a: 1}", "cuda:1", "- x", "&a *a"]
+)
+fixed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def give(page: Path, name: str, equals: str, value: str) -> None:
+    """Any text is a value of the type of the page's own, or an error."""
+    try:
+        found = parsed(page, [name + equals + value])
+    except UserError as error:
+        assert str(error)
+    else:
+        assert {k: type(v) for k, v in found.items()} == {k: type(declared(page)[k]) for k in found}
+
+
+@settings(fixed, max_examples=40)
+@given(name=NAMES, equals=st.sampled_from(["=", "=", ""]), value=TEXTS)
+def test_any_text_is_a_value_or_named(page: Path, name: str, equals: str, value: str) -> None:
+    give(page, name, equals, value)
+
+
+@pytest.mark.slow
+@settings(fixed, max_examples=2000)
+@given(name=NAMES, equals=st.sampled_from(["=", "=", ""]), value=TEXTS)
+def test_any_text_is_a_value_or_named_many(page: Path, name: str, equals: str, value: str) -> None:
+    give(page, name, equals, value)
