@@ -34,7 +34,7 @@ def step(found: RunConfig) -> None:
 
 
 def mechanism(found: RunConfig) -> tuple[object, ...]:
-    """What of a configuration decides which code runs: names and options but for sizes and weights, which are numbers."""
+    """What of a configuration decides which code runs: names and options, but for numbers (sizes and weights)."""
     parts = (found.model, *found.objective)
     return tuple((part.name, *((k, v) for k, v in part.options.items() if not is_number(v))) for part in parts)
 
