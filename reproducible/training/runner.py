@@ -91,6 +91,7 @@ def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "au
     labels = {"study": config.study, "arm": config.arm, "profile": profile}
     folder = run_folder(name)
     with checkpoint.lock(folder), memory_for(config.label):
+        _sweep(folder, "*.partial")
         done = finished(name)
         if done is not None:
             _sweep(folder)
@@ -126,10 +127,12 @@ def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "au
     return record
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what a finished run needs no more, and what is left of processes that were killed."""
-    for leftover in (folder / "checkpoint.pt", *folder.glob("weights_*.pt"), *folder.glob("*.partial")):
-        leftover.unlink(missing_ok=True)
+def _sweep(folder: Path, *patterns: str) -> None:
+    """Remove what a finished run needs no more and what is left of processes that were killed, or files of these
+    patterns; the caller holds the folder."""
+    for pattern in patterns or ("checkpoint.pt", "weights_*.pt", "*.partial"):
+        for leftover in folder.glob(pattern):
+            leftover.unlink(missing_ok=True)
 
 
 def selected_model(config: RunConfig, store: Store, device: torch.device) -> nn.Module:

@@ -276,6 +276,18 @@ def test_refused_run_leaves_nothing_behind() -> None:
     assert not list((resources.cache_dir() / "runs").iterdir())
 
 
+def test_half_written_files_of_a_killed_process_go_at_the_next_start(store: Store) -> None:
+    """Before anything else, so that a refusal leaves an empty folder, which goes as well."""
+    config = tiny_config(model=Component("unified", {"dims": 3}))
+    folder = records.run_folder(run_digest(config, store))
+    folder.mkdir(parents=True)
+    for name in ("record.json.99999.partial", "checkpoint.pt.partial"):
+        (folder / name).write_bytes(b"half of it")
+    with pytest.raises(UserError, match="no option 'dims'"):
+        run(config)
+    assert not folder.exists()
+
+
 def test_weights_are_what_ships(monkeypatch: pytest.MonkeyPatch) -> None:
     """A trunk file that was cut or exchanged is named before a run starts from it."""
     real = resources.shipped()
