@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from reproducible.data.photographs.index import Entry, match, parts_of
 from reproducible.data.photographs.plan import Halves, counted
 from reproducible.data.photographs.source import classes_of, listing
 from reproducible.data.photographs.tree import escaped, on_disk
-from reproducible.resources import UserError
+from reproducible.resources import UserError, disk_error, folder_for
 
 LEAST = 2
 """Classes of each role: a negative pair needs two."""
@@ -111,9 +112,15 @@ def describe(
         "sources": [{"name": "folder", "folder": place}],
         "defects": _defects(index.entries) + files.remarks() + index.remarks,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     before = path.read_text(encoding="utf-8") if path.is_file() else None
-    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110), encoding="utf-8")
+    partial = folder_for(path.parent) / f"{path.name}.partial"
+    try:
+        partial.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise disk_error(path, error, left="nothing was changed") from error
     try:
         load_manifest(name)
     except UserError:  # a side or a fit that cannot be

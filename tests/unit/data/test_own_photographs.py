@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 import threading
@@ -275,3 +276,18 @@ def test_command_line(photographs) -> None:
     shown = call("card", "sop")
     for words in ("Known: some photographs are grey", "'sop' is not here", "Stanford_Online_Products.zip"):
         assert words in shown
+
+
+def test_full_disk_leaves_no_empty_manifest(photographs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which would be in the way of every list of data sets."""
+    folder, written = photographs(), Path.write_text
+
+    def full(path: Path, text: str, **options: str) -> int:
+        written(path, text[:10], **options)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(UserError, match=r"my_photographs\.yaml: disk full; nothing was changed\. Free space\."):
+            describe(folder, FIRST, side=12)
+    assert not list(own_manifests().iterdir()) and "my_photographs" not in manifest_names()
