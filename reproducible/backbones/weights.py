@@ -11,14 +11,12 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
-import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -187,10 +185,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path}: weights cannot be read from this kind of file.{nearest_name(path.suffix, _READERS)}")
     try:
         return _READERS[path.suffix](path)
-    except (
-        *(OSError, EOFError, ValueError, AttributeError, RuntimeError),
-        *(pickle.UnpicklingError, zipfile.BadZipFile, SafetensorError),
-    ) as error:
+    except UserError:
+        raise
+    except Exception as error:  # whatever a library raises that reads a file with a wrong byte
         raise UserError(f"{path}: damaged, or no file of weights ({type(error).__name__}: {error}).") from error
 
 

@@ -315,7 +315,7 @@ def costs(data: st.DataObject) -> None:
     loss = make()(x, labels)
     loss.backward()
     assert loss.dtype == (torch.float64 if rows.dtype == torch.float64 else torch.float32)
-    assert torch.isfinite(loss) and loss >= 0
+    assert torch.isfinite(loss) and loss > -1e-5  # a cosine may be above 1 by rounding
     if (F.normalize(rows.double()).norm(dim=1) > 0.5).all() and rows.dtype.itemsize >= 4:
         assert torch.isfinite(x.grad).all()
 
