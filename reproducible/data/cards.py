@@ -15,8 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reproducible.data.attributes import attributes_of
+from reproducible.data.glyphs.roles import Split
 from reproducible.data.manifest import PARTS, ArchiveManifest, Manifest, PhotoManifest, load_manifest
 from reproducible.data.photographs.locate import what_to_do
+from reproducible.data.photographs.plan import counted
+from reproducible.data.splits import declared, names_of, split
 from reproducible.data.store import Store, open_store, state
 from reproducible.resources import UserError, nearest_name
 
@@ -50,12 +53,20 @@ def card(source: str | Manifest) -> str:
         lines += ["", f"Prepared at {side} x {side}, fingerprint {store.fingerprint}: {said}"]
         lines += [f"Made from: {store.source['source']}"] if store.source else []
         lines += [f"Found: {remark}" for remark in store.source.get("remarks", ())]
+        if isinstance(manifest, PhotoManifest):
+            lines += roles_said(store, split(store, declared(manifest)))
         if (known := attributes_of(store)) is not None:
             lines.append(f"Attributes: {len(known.names)}, the first of them {', '.join(known.names[:_FEW])}")
         lines += ["", counts_table(store).to_string()]
     elif isinstance(manifest, PhotoManifest) and state(manifest) == "not here":
         lines += ["", what_to_do(manifest)]
     return "\n".join(lines)
+
+
+def roles_said(store: Store, roles: Split) -> list[str]:
+    """A line for each role: how many classes it has, and the first of them."""
+    said = {"train": "trained on", "validation": "held out for validation", "test": "tested on"}
+    return [counted(f"classes {said[role]}", names) for role, names in names_of(store, roles).items()]
 
 
 def counts_table(store: Store) -> pd.DataFrame:

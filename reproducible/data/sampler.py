@@ -68,7 +68,8 @@ class PKSampler:
         if k < 2:
             raise UserError(f"P x K sampling: k = {k}, but a positive pair needs k of at least 2.")
         if not 1 <= p <= len(classes):
-            raise UserError(f"P x K sampling: p = {p} classes a batch, but there are {len(classes)} to draw from.")
+            there = f"there are {len(classes)} to draw from; lower data.classes_per_batch"
+            raise UserError(f"P x K sampling: p = {p} classes a batch, but {there}.")
         self.p = p
         self.k = k
         self.pairs = pairs

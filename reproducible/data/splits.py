@@ -87,6 +87,25 @@ def split(source: str | Path | Manifest | Store, kind: SplitKind, draw: int = 0)
     return Split(train, validation, validation if kind == "validation" else tested)
 
 
+def declared(source: str | Manifest) -> SplitKind:
+    """The division that a data set declares itself: of photographs the one of its source or of its manifest's rule, of
+    glyphs the halves by base.
+
+    Args:
+        source: name or manifest of a data set.
+
+    Raises:
+        UserError: no such data set.
+    """
+    return "half" if isinstance(load_manifest(source), GlyphManifest) else "canonical"
+
+
+def names_of(store: Store, roles: Split) -> dict[str, tuple[str, ...]]:
+    """Names of the classes of each role: train, validation, test."""
+    of = {"train": roles.train, "validation": roles.validation, "test": roles.test}
+    return {role: tuple(store.class_names[c] for c in classes) for role, classes in of.items()}
+
+
 def protocol(store: Store, classes: Sequence[int], name: str | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Queries and gallery of a retrieval protocol, restricted to some classes.
 

@@ -21,6 +21,8 @@ KEYS = (
     *("study", "arm", "profile", "draw", "seed", "digest", "criteria", "config", "data", "weights", "versions"),
     *("curve", "untouched", "selected", "last", "queries", "gallery", "environment"),
 )
+OWN = ("classes",)
+"""Keys of records of a reader's own photographs: names of the classes by role."""
 STORED = ("neighbours", "matches", "first")
 """What the selected checkpoint's metrics are computed from; one of them."""
 HITS = ("hits", "hits_within")
@@ -39,7 +41,7 @@ def check(record: RunRecord, where: str) -> None:
     Raises:
         UserError: naming ``where`` and the key.
     """
-    check_keys(record, KEYS, KEYS, where)
+    check_keys(record, (*KEYS, *OWN), KEYS, where)
     _Check(record, where).all()
 
 
@@ -72,6 +74,8 @@ class _Check:
         self.untouched()
         self.ends()
         self.environment()
+        if "classes" in self.record:
+            self.classes()
 
     def must(self, holds: bool, path: str, wanted: str, found: Any) -> None:
         if not holds:
@@ -223,6 +227,13 @@ class _Check:
                 self.must(one, f"{path}: {feature}", "with one of matches and first", kept)
                 whole = feature == "embedding"
                 self.look(point["test"], f"{path}: {feature}: test", sizes, ("hits",) * whole, near=not whole)
+
+    def classes(self) -> None:
+        found = self.record["classes"]
+        self.keys(found, "classes", ("train", "validation", "test"))
+        for role, names in found.items():
+            held = isinstance(names, list) and bool(names) and all(map(_text, names))
+            self.must(held, f"classes: {role}", "names of classes", names)
 
     def environment(self) -> None:
         found = self.record["environment"]

@@ -291,9 +291,12 @@ def _first_within(
 
 
 def describe(evaluation: Evaluation, with_hits: bool = False) -> dict[str, Any]:
-    """What a record keeps of a look: the metrics in per cent and, packed, which queries found their class first."""
+    """What a record keeps of a look: the metrics in per cent, packed, which queries found their class first, and how
+    many had nothing to find and are left out (``unanswerable``), where there are such."""
     found: dict[str, Any] = summarise(evaluation.result)
     found |= {name: round(100 * value, 4) for name, value in evaluation.probes.items()}
+    if evaluation.result.unanswerable:
+        found["unanswerable"] = evaluation.result.unanswerable
     if evaluation.within is not None:
         found["recall_at_1_within"] = round(100 * float(evaluation.within.mean()), 4)
     if with_hits:

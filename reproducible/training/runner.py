@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -20,6 +20,8 @@ from torch import nn
 from reproducible import registry
 from reproducible.config import Component, EvaluationConfig, RunConfig, digest, to_dict
 from reproducible.data.division import identity
+from reproducible.data.manifest import PhotoManifest, load_manifest
+from reproducible.data.splits import names_of, split
 from reproducible.data.store import Store, open_store
 from reproducible.models import build_model
 from reproducible.processes import end_with_parent
@@ -30,6 +32,7 @@ from reproducible.training.checkpoint import Held
 from reproducible.training.devices import choose_device, environment, keep_freed_memory, memory_for
 from reproducible.training.evaluate import Embedder, describe, described_sets, evaluate
 from reproducible.training.frozen import CachedMaps
+from reproducible.training.keeping import check_kept, keep_files
 from reproducible.training.loop import Training
 from reproducible.training.sets import build_sets, images_of
 from reproducible.types import RunRecord
@@ -67,7 +70,9 @@ def digests(configs: Sequence[RunConfig]) -> list[str]:
     return [_name(config, known[config.data.name]) for config in configs]
 
 
-def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "auto") -> RunRecord:
+def execute(
+    config: RunConfig, *, profile: str, criteria: str, device: str = "auto", keep: Collection[str] = ()
+) -> RunRecord:
     """Run a configuration, or return its record if it has been run; resume it if it was interrupted.
 
     A study that takes over another study's run judges it by its own criteria, as they stand.
@@ -77,6 +82,7 @@ def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "au
         profile: name of the profile it is run for.
         criteria: hash of the claims' criteria that stand now.
         device: ``auto``, ``cpu``, ``cuda``, ...
+        keep: what stays beside the record: words of :data:`reproducible.training.keeping.FILES`.
 
     Returns:
         The record (:mod:`reproducible.records` documents it); it is also in the run's folder.
@@ -95,12 +101,14 @@ def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "au
         done = finished(name)
         if done is not None:
             _sweep(folder)
+            check_kept(folder, keep)
             other = done["study"] != config.study
             return {**done, **labels, "criteria": criteria if other else done["criteria"]}
         where = choose_device(device)
         training = Training(config, store, folder, where)
         log.info("%s: run %s in %s", config.label, name, folder)
         result = training.run()
+        keep_files(training, result["selected"]["step"], keep)
         seconds = result.pop("seconds")
         record: RunRecord = {
             **labels,
@@ -115,6 +123,7 @@ def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "au
             **result,
             "untouched": untouched(config, store, where) if config.steps else {},
             **described_sets(store, build_sets(config, store).evaluation["test"]),
+            **classes_of(config, store),
             "environment": {
                 **environment(where, config.precision),
                 "threads": training.threads,
@@ -125,6 +134,15 @@ def execute(config: RunConfig, *, profile: str, criteria: str, device: str = "au
         finish(record)
         _sweep(folder)
     return record
+
+
+def classes_of(config: RunConfig, store: Store) -> dict[str, dict[str, list[str]]]:
+    """``classes`` of a record: those of a reader's own folder by role, as no paper says which they are."""
+    manifest = load_manifest(store.name)
+    if not (isinstance(manifest, PhotoManifest) and manifest.layout == "folder"):
+        return {}
+    found = names_of(store, split(store, config.data.split, config.data.draw))
+    return {"classes": {role: list(names[: config.data.limit_classes or None]) for role, names in found.items()}}
 
 
 def _sweep(folder: Path, *patterns: str) -> None:

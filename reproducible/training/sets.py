@@ -10,6 +10,7 @@ from torch import Tensor
 
 from reproducible.config import DataConfig, RunConfig
 from reproducible.data.augmentation import augmentation
+from reproducible.data.photographs.plan import counted
 from reproducible.data.splits import protocol, split
 from reproducible.data.store import Store
 from reproducible.data.transforms import crop_resize, object_squares, squares_in_windows
@@ -61,6 +62,9 @@ def build_sets(config: RunConfig, store: Store) -> Sets:
 
     The seen curve uses at most ``evaluation.seen_images`` photographs of each seen class and part; profile smoke limits
     classes and photographs everywhere.
+
+    Raises:
+        UserError: a class that is trained on has a single image; no query of a role has anything to find.
     """
     side = store.images.shape[1]
     if round(config.data.crop * side) < 1:
@@ -78,12 +82,34 @@ def build_sets(config: RunConfig, store: Store) -> Sets:
         role: tuple(_first(store, part, limits[role]) for part in protocol(store, roles[classes]))
         for role, classes in (("validation", "validation"), ("test", "test"), ("seen", "train"))
     }
+    _check(store, train, evaluation)
     primary = (next(iter(store.protocols)),) if config.evaluation.features else ()
     further = {
         name: tuple(_first(store, part, few) for part in protocol(store, roles["test"], name))
         for name in (*primary, *config.evaluation.protocols)
     }
     return Sets(train, tuple(roles["train"]), evaluation, further)
+
+
+def _check(store: Store, train: np.ndarray, evaluation: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """That each class that is trained on has a pair, and each role a query with something to find.
+
+    Raises:
+        UserError: with the names of the classes and what to do.
+    """
+    out = "; leave such classes out (of a folder of your own with --exclude), or give them more photographs"
+    numbers, counts = np.unique(store.labels[train], return_counts=True)
+    alone = [store.class_names[number] for number in numbers[counts < 2]]
+    if alone:
+        said = counted("classes that are trained on have a single image and so no positive pair", alone)
+        raise UserError(f"Data set {store.name!r}: {said}{out}.")
+    for role, (queries, gallery) in evaluation.items():
+        same = np.array_equal(queries, gallery)
+        held = np.bincount(store.labels[gallery], minlength=len(store.class_names))[store.labels[queries]] - same
+        if not (held > 0).any():
+            classes = [store.class_names[number] for number in np.unique(store.labels[queries])]
+            said = counted(f"{role} classes have nothing to be found: a single image each", classes)
+            raise UserError(f"Data set {store.name!r}: {said}{out}.")
 
 
 def images_of(store: Store, data: DataConfig, device: torch.device) -> Tensor:

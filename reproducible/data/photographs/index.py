@@ -160,17 +160,13 @@ def located(wanted: Sequence[str], files: Files) -> dict[str, str]:
     before and whatever its ending is. Where several do, the folder wins that holds most images of the same first
     folder, then the one with the shortest path.
     """
-    stems: dict[str, str] = {}
-    lasts: dict[str, list[str]] = {}
-    for path in files.images():
-        stems[_stem(path)] = path
-        lasts.setdefault(_stem(path).rpartition("/")[2], []).append(_stem(path))
-    fits: dict[str, list[str]] = {}
-    for path in wanted:
-        stem = _stem(path)
-        there = lasts.get(stem.rpartition("/")[2], ())
-        prefixes = [one.removesuffix(stem) for one in there if one == stem or one.endswith(f"/{stem}")]
-        fits[path] = [*dict.fromkeys(prefixes)]
+    stems = {_stem(path): path for path in files.images()}
+    tails: dict[str, list[str]] = {}
+    for depth in {path.count("/") for path in wanted}:
+        for stem in stems:
+            if stem.count("/") >= depth:
+                tails.setdefault("/".join(stem.split("/")[-1 - depth :]), []).append(stem)
+    fits = {path: [one.removesuffix(_stem(path)) for one in tails.get(_stem(path), ())] for path in wanted}
     held = Counter((path.partition("/")[0], prefix) for path, prefixes in fits.items() for prefix in prefixes)
     found = {}
     for path, prefixes in fits.items():

@@ -193,19 +193,21 @@ CONTENT = np.random.default_rng(0).bytes(3_000_000)
 
 @pytest.fixture
 def server(cache: Path) -> Iterator[tuple[str, list]]:
-    """A server of one file that understands ranges, and what was asked of it."""
+    """A server of a file and a page that understands ranges, and what was asked of it."""
     asked: list[str | None] = []
+    pages = {"/set.bin": CONTENT, "/page.html": b"\n<!DOCTYPE html><html>Please sign in</html>"}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(self.headers.get("Range"))
             start = int(asked[-1].removeprefix("bytes=").rstrip("-")) if asked[-1] else 0
-            if self.path != "/set.bin":
+            if self.path not in pages:
                 return self.send_error(404)
+            content = pages[self.path]
             self.send_response(206 if asked[-1] else 200)
-            self.send_header("Content-Length", str(len(CONTENT) - start))
+            self.send_header("Content-Length", str(len(content) - start))
             self.end_headers()
-            self.wfile.write(CONTENT[start:])
+            self.wfile.write(content[start:])
 
         def log_message(self, *_: object) -> None:
             pass
@@ -228,13 +230,30 @@ def test_download(server, monkeypatch: pytest.MonkeyPatch) -> None:
     assert locate.download(file).read_bytes() == CONTENT and asked == ["bytes=1000000-"]
     assert locate.download(file).is_file() and len(asked) == 1  # it is there
     (locate.downloads() / "set.bin").unlink()
-    with pytest.raises(UserError, match=r"set\.bin: another file than expected"):
+    wanted = (
+        rf"set\.bin: another file than expected \(expected {'0' * 32}, found {right}\)\. Fetch it by other means .*"
+    )
+    with pytest.raises(UserError, match=wanted + "taken as a mirror if its structure and counts agree"):
         locate.download(replace(file, md5="0" * 32))
     assert not list(locate.downloads().glob("set*"))
     with pytest.raises(UserError, match=r"cannot be downloaded \(404.*put it into .*downloads as set\.bin"):
         locate.download(replace(file, url=f"{url}/other"))
     with pytest.raises(UserError, match="cannot be downloaded"):
         locate.download(replace(file, url="http://127.0.0.1:9/set.bin"))
+
+
+@pytest.mark.parametrize("name", ["set.zip", "set.tar.gz", "list.txt"])
+def test_a_page_instead_of_a_file_is_not_kept(server, name: str) -> None:
+    """Where no digest is known, so that the next call fetches it again."""
+    url, asked = server
+    page = Download(name, url=f"{url}/page.html")
+    for _ in range(2):
+        with pytest.raises(
+            UserError, match=r"page\.html: what came is no \.\w+ file, a page .* Fetch it by other means"
+        ):
+            locate.download(page)
+        assert not list(locate.downloads().glob("*"))
+    assert len(asked) == 2
 
 
 def test_prepare_downloads_what_can_be(server) -> None:

@@ -24,9 +24,9 @@ from reproducible.data.photographs.folder import describe
 from reproducible.data.photographs.plan import Halves
 from reproducible.data.store import Store, prepare
 from reproducible.data.transforms import crop_resize
-from reproducible.models import elsewhere
 from reproducible.resources import UserError, cache_dir
 from reproducible.training import frozen
+from reproducible.training.elsewhere import elsewhere
 from reproducible.training.loop import Training
 from reproducible.training.runner import execute, untouched
 from reproducible.training.sets import fixed_windows
@@ -296,10 +296,15 @@ def test_own_photographs_train_from_a_stage(tmp_path: Path, monkeypatch: pytest.
     "backbone, stage, windows", [("bvlc_googlenet", "pool3", 8), ("compact_googlenet", "pool3", 8), ("tiny", "", 0)]
 )
 def test_another_data_set_is_trained_on_from_a_stage_where_that_is(backbone: str, stage: str, windows: int) -> None:
-    found = elsewhere(tiny_config(backbone=Component(backbone), data=DataConfig(draw=3)), "mine")
+    found = elsewhere(tiny_config(backbone=Component(backbone), data=DataConfig(draw=3)), "cub200")
     assert (found.frozen, found.data.windows) == (stage, windows)
-    assert (found.data.name, found.data.split, found.data.draw, found.data.input_size) == ("mine", "canonical", 0, 224)
-    assert elsewhere(tiny_config(), "mine", small=True).data.input_size == 32
+    assert (found.data.name, found.data.split, found.data.draw, found.data.input_size) == (
+        "cub200",
+        "canonical",
+        0,
+        224,
+    )
+    assert elsewhere(tiny_config(), "cub200", small=True).data.input_size == 32
 
 
 @pytest.mark.parametrize("augmentation", ["sgml", "deml_letterbox"])
