@@ -76,7 +76,7 @@ def run(
         point = record[key].get("test", {})
         recall, precision = (point.get(metric, float("nan")) for metric in ("recall_at_1", "map_at_r"))
         step = f" step {record[key]['step']}" if "step" in record[key] else ""
-        out = f"  {point['unanswerable']} queries with nothing to find left out" if "unanswerable" in point else ""
+        out = f"  queries left out, with nothing to find: {point['unanswerable']}" if "unanswerable" in point else ""
         typer.echo(f"{key:10} R@1 {recall:6.2f}  MAP@R {precision:6.2f}{step}{out}")
     for line in helped(record):
         typer.echo(line)

@@ -14,6 +14,7 @@ import numpy as np
 from reproducible.data.store import Store
 from reproducible.records import write_bytes
 from reproducible.resources import UserError, nearest_name
+from reproducible.training.evaluate import evaluate
 from reproducible.training.loop import Training
 
 FILES = {"weights": "weights.safetensors", "neighbours": "neighbours.npz"}
@@ -74,18 +75,20 @@ def keep_files(training: Training, step: int, keep: Collection[str]) -> None:
                 "--keep neighbours: this run does not look at the test classes; set evaluation.test to true."
             )
         stream, store, sets = io.BytesIO(), training.store, training.sets.evaluation["test"]
-        found = {"neighbours": training.evaluate("test").neighbours.astype(np.int64)}
-        for (paths, classes), images in zip(
-            (("queries", "query_classes"), ("gallery", "gallery_classes")), sets, strict=True
-        ):
-            found |= {paths: _texts(store.paths, images), classes: _names(store, images)}
-        np.savez_compressed(stream, **found)
+        (asked, asked_of), (there, there_of) = (_described(store, images) for images in sets)
+        ids = evaluate(training.embedder, sets).neighbours
+        np.savez_compressed(
+            stream,
+            neighbours=np.asarray(ids, np.int64),
+            queries=asked,
+            query_classes=asked_of,
+            gallery=there,
+            gallery_classes=there_of,
+        )
         write_bytes(training.folder / FILES["neighbours"], stream.getvalue())
 
 
-def _texts(texts: tuple[str, ...], places: np.ndarray) -> np.ndarray:
-    return np.array([texts[place] for place in places.tolist()])
-
-
-def _names(store: Store, images: np.ndarray) -> np.ndarray:
-    return _texts(store.class_names, store.labels[images])
+def _described(store: Store, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Paths of images, and names of their classes."""
+    paths = [store.paths[place] for place in images.tolist()]
+    return np.array(paths), np.array([store.class_names[label] for label in store.labels[images].tolist()])

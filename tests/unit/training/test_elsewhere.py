@@ -15,7 +15,7 @@ from tiny_runs import register, tiny_config, training
 
 from reproducible import records
 from reproducible.cli.training import helped
-from reproducible.config import DataConfig, EvaluationConfig, RunConfig
+from reproducible.config import DataConfig, EvaluationConfig, RunConfig, override
 from reproducible.data.cards import card, roles_said
 from reproducible.data.photographs.folder import describe
 from reproducible.data.photographs.plan import Halves
@@ -74,6 +74,9 @@ def test_what_the_reader_declared_is_trained_on(mine: Mine) -> None:
     assert record["classes"]["test"] == ["a", "e", "h"]
     assert record["classes"]["train"] == [store.class_names[c] for c in drawn.train]
     records.check(record, "here")
+    for wrong in ([], {"train": ["a"]}, {**record["classes"], "test": [1]}, {**record["classes"], "seen": ["a"]}):
+        with pytest.raises(UserError, match="here: classes"):
+            records.check({**record, "classes": wrong}, "here")
     assert [point["step"] for point in record["curve"]] == [0, 2] and record["selected"]["step"] in (0, 2)
     (line,) = helped(record)
     gain = record["selected"]["test"]["recall_at_1"] - record["untouched"]["test"]["recall_at_1"]
@@ -137,7 +140,7 @@ def test_classes_of_a_single_image_are_found_before_a_step(mine: Mine, counts: d
 
 def test_what_is_kept(mine: Mine) -> None:
     store = mine()
-    config, _ = fitted(config_of(), store)
+    config, _ = fitted(override(config_of(), "evaluation.keep", "matches"), store)  # which the record keeps
     record = execute(config, **OPTIONS, keep=("weights", "neighbours"))
     folder = records.run_folder(record["digest"])
     assert {path.name for path in folder.glob("*[sz]")} == {"weights.safetensors", "neighbours.npz"}
