@@ -214,7 +214,7 @@ ON_GROCERIES = Study(
         later("deml-2-4-mean-maps", 21),
         later("deml-2-1-gamma-25 deml-2-1-gamma-35 deml-2-1-pairs deml-2-1-lact-printed deml-2-1-lact-released", 13),
         later("deml-3-3-released", 27),
-        smoke="deml-1-1 u512-lact-tuned",
+        smoke="deml-1-1",
     ),
     tunings=(),
     tuned_by=baseline.ON_GROCERIES,

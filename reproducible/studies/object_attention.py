@@ -108,7 +108,7 @@ ON_GLYPHS = Study(
         first("untouched-full", 0.12, draws=10),
         first(_WINDOWS, 0.35, draws=10),
         first("untouched-box", 0.12, draws=10),
-        smoke="u512-oam u512-oam-trained-features untouched-full-and-random",
+        smoke="u512-oam-trained-features",
     ),
     tunings=(),
     tuned_by=baseline.ON_GLYPHS,

@@ -68,7 +68,7 @@ THREE_SETS = Study(
         *planned(CARS, ARMS, first("u512-cars u512-lact-printed-cars", 22), later("u512-lact-weak-cars", 22)),
         *planned(GROCERIES_HALVES, ARMS, first("u512-groceries", 12)),
         *planned(CUB, ARMS, first("u512-cub", 22)),
-        *planned(GROCERIES_HALVES, ARMS, first("untouched-googlenet-groceries", 7)),
+        *planned(GROCERIES_HALVES, ARMS, first("untouched-googlenet-groceries", 7), smoke=""),
         *planned(CARS, ARMS, first("untouched-googlenet-cars", 22)),
         *planned(CUB, ARMS, first("untouched-googlenet-cub", 9)),
         *planned(GROCERIES_HALVES, ARMS, first("untouched-lite0-groceries", 3)),

@@ -160,7 +160,7 @@ ON_GROCERIES = Study(
         later("margin-learnt-beta margin-vem-learnt-beta binomial binomial-vem binomial-vem-attached", 5.5),
         later("margin-vem-d64 margin-d64 margin-vem-d256 margin-d256 margin-d512", 5.5),
         later("margin-gate-only-efficientnet margin-inverse-variance-gate-efficientnet", 3.5),
-        smoke="margin-vem margin-vem-efficientnet",
+        smoke="margin-vem-efficientnet",
     ),
     tunings=(
         Tuning(
@@ -199,7 +199,7 @@ ON_GLYPHS = Study(
         first("binomial binomial-vem binomial-vem-attached margin-vem-d256 margin-d256 margin-d512", 1.1),
         first("margin-vem-positions", 1.1),
         first("brief brief-vem brief-vem-attached brief-lvar-only brief-lact", 0.5, draws=10),
-        smoke="margin-vem margin margin-se",
+        smoke="margin-vem margin",
     ),
     tunings=(
         Tuning(

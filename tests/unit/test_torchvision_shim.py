@@ -74,7 +74,10 @@ def test_a_fresh_interpreter_gets_a_working_torchvision_without_warnings() -> No
     assert done.stdout == "works\n", done.stderr
 
 
-@pytest.mark.parametrize("first", ["torchvision", "timm", "torch, torchvision.ops"])
+@pytest.mark.parametrize(
+    "first",
+    ["timm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("torchvision", "torch, torchvision.ops"))],
+)
 def test_importing_the_package_is_enough(first: str) -> None:
     """Whoever imports torchvision after the package gets it, as the module it would be, and no torch before that."""
     program = (
