@@ -205,7 +205,7 @@ def test_numbers_and_names_that_cannot_be(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("level", "code"), [("loud", 2), ("debug", 0), ("", 0)])
+@pytest.mark.parametrize(("level", "code"), [("loud", 2), ("debug", 0)])
 def test_level_of_the_log(level: str, code: int) -> None:
     program = "import sys; from reproducible.cli import main; sys.argv = ['reproducible', '--help']; main()"
     environment = {**os.environ, "REPRODUCIBLE_LOG": level}

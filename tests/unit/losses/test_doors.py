@@ -295,7 +295,7 @@ def mine(data: st.DataObject) -> None:
     assert (labels[negatives] != labels[anchors]).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.data())
 def test_negatives_are_rows_of_another_class(data: st.DataObject) -> None:
     mine(data)
@@ -320,7 +320,7 @@ def costs(data: st.DataObject) -> None:
         assert torch.isfinite(x.grad).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.data())
 def test_every_loss_of_any_rows_is_finite(data: st.DataObject) -> None:
     costs(data)
