@@ -32,3 +32,9 @@ def test_with_it_metric_learning_lies_far_above_every_row_of_the_document(arm: s
 def test_g_of_its_own_pair_is_not_better_than_one_g_for_all() -> None:
     found = compared("sgml-tuned", "sgml-constant-g")
     assert found.t is not None and found.bootstrap is not None and min(found.t[0], found.bootstrap[0]) < 0
+
+
+def test_with_the_factor_moving_the_thresholds_costs_more_than_it_gives() -> None:
+    gained, lost = compared("multitask-c-25", "multitask"), compared("sgml-c-25", "multitask-c-25")
+    assert gained.mean is not None and lost.mean is not None and -lost.mean > gained.mean > 0
+    assert lost.t is not None and lost.bootstrap is not None and max(lost.t[1], lost.bootstrap[1]) < 0
